@@ -1,0 +1,49 @@
+#pragma once
+/* The admin API: what it can be asked. Served over the admin socket by a server with this handler. */
+
+#include "config/config.h"
+#include "http/handler.h"
+#include "metrics/metrics.h"
+
+enum admin_state {
+    ADMIN_STARTING,
+    ADMIN_RUNNING,
+    ADMIN_DRAINING,
+    _ADMIN_STATE_MAX,
+};
+const char *admin_state_to_string(enum admin_state state);
+
+/* What the API tells; filled in by the gateway at each request. */
+struct admin_snapshot {
+    enum admin_state state;
+    uint64_t generation;
+    const char *version;
+    const char *status_text; /* what STATUS= says */
+    usec_t started_realtime;
+    usec_t uptime;
+    usec_t drain_deadline; /* left until what is running is cut; USEC_INFINITY: none */
+    uint64_t journal_dropped;
+    struct {
+        size_t connections, idle, requests;
+        uint64_t turns;
+        bool accepting;
+    } *workers; /* borrowed */
+    size_t n_workers;
+    const struct descriptor_info {
+        const char *name, *address;
+    } *descriptors; /* borrowed */
+    size_t n_descriptors;
+};
+
+struct admin_options {
+    const struct config *config;
+    const struct metrics *metrics;
+    void (*snapshot)(void *userdata, struct admin_snapshot *ret);
+    void *userdata;
+};
+
+struct admin;
+struct admin *admin_new(const struct admin_options *options);
+struct admin *admin_free(struct admin *admin);
+/* A request_handler; userdata is the struct admin. */
+void admin_handle(void *admin, const struct handler_request *request, struct handler_reply *reply);

@@ -1,0 +1,58 @@
+#pragma once
+/* What one thread serves: an event loop, the connections it accepted, and what answers their requests. The
+ * gateway's workers are servers with routes; the admin API is a server with a handler, on the control thread's
+ * loop. */
+
+#include "config/config.h"
+#include "http/handler.h"
+#include "http/loop.h"
+#include "journal/journal.h"
+#include "metrics/metrics.h"
+#include "router/router.h"
+
+struct server;
+struct tls_config; /* http/tls.h: one listener's certificates, shared by all workers */
+
+/* A listening socket with the listener it belongs to. The descriptor is borrowed. */
+struct server_socket {
+    int fd;
+    const struct listener_config *listener;
+    struct tls_config *tls; /* NULL for plaintext */
+};
+
+struct server_options {
+    unsigned index; /* of the worker */
+    struct loop *loop;
+    const struct config *config;
+    const struct router *router;  /* NULL with a handler */
+    struct metrics_shard *metrics;
+    struct journal *journal;
+    const struct server_socket *sockets;
+    size_t n_sockets;
+    request_handler handler; /* NULL: route and proxy */
+    void *userdata;
+};
+
+int server_new(struct server **ret, const struct server_options *options) _warn_unused_;
+/* Every connection must be gone (server_is_empty) or was cut. Accepts NULL, returns NULL. */
+struct server *server_free(struct server *server);
+
+/* From now on connections are accepted. */
+int server_start_accepting(struct server *server) _warn_unused_;
+/* Stops; what the kernel had already queued for this thread alone is still accepted, so that no wake-up is lost. */
+void server_stop_accepting(struct server *server);
+
+/* Finishes what is in progress: HTTP/1 answers carry Connection: close, idle connections get `quiet` in which
+ * a late request is still answered, HTTP/2 gets GOAWAY in two steps, upgraded connections go on. */
+void server_drain(struct server *server, usec_t quiet);
+/* Ends whatever is left, one record each. Returns the number of requests that were cut. */
+size_t server_cut(struct server *server);
+/* No connection is left. */
+bool server_is_empty(const struct server *server);
+
+struct server_load {
+    size_t connections;
+    size_t idle; /* connections without a request */
+    size_t requests; /* in flight, tunnels included */
+};
+void server_load(const struct server *server, struct server_load *ret);

@@ -1,0 +1,40 @@
+#pragma once
+/* A thread with a loop and a server. The control thread talks to it by messages; what it says about itself is
+ * read from atomics. */
+
+#include "http/server.h"
+
+struct worker;
+
+struct worker_options {
+    unsigned index;
+    const struct config *config;
+    const struct router *router;
+    struct metrics_shard *metrics;
+    struct journal *journal;
+    const struct server_socket *sockets;
+    size_t n_sockets;
+};
+
+/* Starts the thread. It accepts nothing until worker_accept(). */
+int worker_new(struct worker **ret, const struct worker_options *options) _warn_unused_;
+/* Cuts what is left, ends the thread and waits for it. Accepts NULL, returns NULL. */
+struct worker *worker_free(struct worker *worker);
+
+/* Each is a message; the outcome shows in worker_state(). */
+void worker_accept(struct worker *worker);
+void worker_drain(struct worker *worker, usec_t quiet);
+void worker_cut(struct worker *worker);
+/* Asks the loop to turn now, so that worker_turns() moves even when nothing happens. */
+void worker_poke(struct worker *worker);
+/* Test hook: the loop blocks for ever in a callback. */
+void worker_wedge(struct worker *worker);
+
+struct worker_state {
+    bool accepting;
+    bool failed;   /* it could not begin to accept */
+    bool drained;  /* draining and no connection left */
+    uint64_t turns;
+    size_t connections, idle, requests, cut;
+};
+void worker_state(const struct worker *worker, struct worker_state *ret);

@@ -1,0 +1,42 @@
+#pragma once
+/* Every event in a life that an operator cares about: one line each, with its message id, priority and name.
+ * units/holdfast.catalog explains each id; tests/lint checks the two against each other. */
+
+#include <syslog.h>
+
+/*        symbol              name                message id                          priority */
+#define JOURNAL_EVENTS(X)                                                                                    \
+    X(EVENT_MESSAGE,          "message",          "a7d25af54ce7471aa294cf496ab02897", LOG_INFO)              \
+    X(EVENT_WARNING,          "warning",          "e6f35806027040149526ede2a29770c4", LOG_WARNING)           \
+    X(EVENT_START,            "start",            "efdf65716cc341529341d904fa24ecac", LOG_INFO)              \
+    X(EVENT_READY,            "ready",            "cd2b0e2336894149a211bf0a46ee3c29", LOG_NOTICE)            \
+    X(EVENT_CONFIG_ERROR,     "config-error",     "43cbeefd8f9e47b1a5391623e6577aac", LOG_ERR)               \
+    X(EVENT_CONFIG_WARNING,   "config-warning",   "1368900bffb04d21aa216e4a11a4367a", LOG_WARNING)           \
+    X(EVENT_DESCRIPTOR_ERROR, "descriptor-error", "ceeb79a097834964bda7d7b192c398c1", LOG_ERR)               \
+    X(EVENT_CHECK_PASSED,     "check-passed",     "491056300f924b4e86afe2bada96aff2", LOG_INFO)              \
+    X(EVENT_CHECK_FAILED,     "check-failed",     "8efbacf782c5463bb035bb09d595e9d4", LOG_ERR)               \
+    X(EVENT_DRAIN_BEGIN,      "drain-begin",      "db7f9a5853df40288be506ee9a130b17", LOG_NOTICE)            \
+    X(EVENT_DRAIN_PROGRESS,   "drain-progress",   "ade5c32f0f20406b804d5a643f158d0f", LOG_INFO)              \
+    X(EVENT_DRAIN_END,        "drain-end",        "d9ac9e34039e4d2199f3a52a3fd2a3fc", LOG_NOTICE)            \
+    X(EVENT_REQUEST_CUT,      "request-cut",      "2d2d3c15a71d4a47840e263b21de8a83", LOG_WARNING)           \
+    X(EVENT_UPSTREAM_DOWN,    "upstream-down",    "eaa0d03ac03d4bdabc27995d47b1dc60", LOG_WARNING)           \
+    X(EVENT_UPSTREAM_UP,      "upstream-up",      "56f5688ec9e24115b5807be621c3a615", LOG_NOTICE)            \
+    X(EVENT_UPSTREAM_FAILURE, "upstream-failure", "ffd3ddf31d884534a6369ccc21609683", LOG_WARNING)           \
+    X(EVENT_REQUEST_REFUSED,  "request-refused",  "03ec859945974c5080cbbf7a4a5ce209", LOG_INFO)              \
+    X(EVENT_ACCESS,           "access",           "50bf69f7fde14c55b011db7012e8fd82", LOG_INFO)              \
+    X(EVENT_WORKER_WEDGED,    "worker-wedged",    "2aaf8ac3c1504feeb2aa76fb928e56a2", LOG_CRIT)              \
+    X(EVENT_PREDECESSOR_DIED, "predecessor-died", "c91451a367a74956b33a538739b546a9", LOG_WARNING)           \
+    X(EVENT_STOP,             "stop",             "01b0a83428c4477b92b8f7f76bdd1b3e", LOG_NOTICE)
+
+enum journal_event {
+#define X(symbol, name, id, priority) symbol,
+    JOURNAL_EVENTS(X)
+#undef X
+    _EVENT_MAX,
+};
+
+/* The event's short name, as in JOURNAL_EVENTS. */
+const char *journal_event_name(enum journal_event event);
+/* The 32 hex digits of its MESSAGE_ID. */
+const char *journal_event_id(enum journal_event event);
+int journal_event_priority(enum journal_event event);

@@ -1,0 +1,24 @@
+#pragma once
+/* All that is ever said to the service manager; the only file that calls sd_notify. Harmless when there is
+ * no NOTIFY_SOCKET. Used by the control thread only. */
+
+#include "util/clock.h"
+#include "util/macros.h"
+
+struct notify;
+
+struct notify *notify_new(void);
+struct notify *notify_free(struct notify *notify);
+
+void notify_ready(struct notify *notify, usec_t now);
+void notify_stopping(struct notify *notify, usec_t now);
+/* STATUS=, at most once a second: a newer text replaces a waiting one. Returns when notify_due() should be
+ * called to send what waits (USEC_INFINITY: nothing waits). */
+usec_t notify_status(struct notify *notify, usec_t now, const char *format, ...) _printf_(3, 4);
+usec_t notify_due(struct notify *notify, usec_t now);
+void notify_watchdog(struct notify *notify);
+void notify_extend_timeout(struct notify *notify, usec_t by);
+/* From now on say nothing at all (a successor speaks). */
+void notify_silence(struct notify *notify);
+/* WATCHDOG_USEC for this process, or 0 when the watchdog is off. */
+usec_t notify_watchdog_interval(const struct notify *notify);

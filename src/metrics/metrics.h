@@ -1,0 +1,77 @@
+#pragma once
+/* Counters, gauges and latency histograms, kept per worker so that counting never shares a cache line, and
+ * summed when somebody asks. Writers: only the thread that owns the shard. Readers: any thread (relaxed
+ * atomics; each number is exact, a set of numbers is not a snapshot). */
+
+#include "config/config.h"
+#include "router/method.h"
+#include "util/clock.h"
+#include "util/strbuf.h"
+
+struct metrics;
+struct metrics_shard;
+
+enum metrics_protocol {
+    METRICS_HTTP1,
+    METRICS_HTTP2,
+    METRICS_TUNNEL, /* upgraded */
+    _METRICS_PROTOCOL_MAX,
+};
+
+/* What an upstream try came to. */
+enum metrics_try {
+    TRY_OK,
+    TRY_CONNECT_FAILED,
+    TRY_CONNECT_TIMEOUT,
+    TRY_SEND_FAILED,
+    TRY_CLOSED_EARLY,
+    TRY_BAD_RESPONSE,
+    TRY_FIRST_BYTE_TIMEOUT,
+    TRY_BETWEEN_BYTES_TIMEOUT,
+    TRY_TRUNCATED,
+    TRY_CANCELLED, /* the client went away */
+    _METRICS_TRY_MAX,
+};
+
+/* One shard per worker. Route, upstream, target and listener numbers are the config's indices. */
+struct metrics *metrics_new(const struct config *config, unsigned n_shards);
+struct metrics *metrics_free(struct metrics *metrics);
+struct metrics_shard *metrics_shard(struct metrics *metrics, unsigned index);
+
+/* A request ended. `route` is NULL when none matched. `status` is what the client was sent, 0 when it went
+ * away before that. */
+void metrics_request_begin(struct metrics_shard *shard);
+void metrics_request_end(struct metrics_shard *shard, const struct route_config *route, enum method method,
+                         int status, usec_t duration, uint64_t bytes_in, uint64_t bytes_out);
+void metrics_connection_open(struct metrics_shard *shard, const struct listener_config *listener,
+                             enum metrics_protocol protocol);
+void metrics_connection_close(struct metrics_shard *shard, const struct listener_config *listener,
+                              enum metrics_protocol protocol);
+void metrics_try_end(struct metrics_shard *shard, const struct upstream_config *upstream,
+                     const struct target_config *target, enum metrics_try outcome, bool reused, usec_t duration);
+/* Idle connections in the pool of a target: +1, -1. */
+void metrics_pool_change(struct metrics_shard *shard, const struct upstream_config *upstream,
+                         const struct target_config *target, int change);
+/* A request that was ended by us: at the drain deadline. */
+void metrics_request_cut(struct metrics_shard *shard);
+
+/* Sums over all shards. */
+struct metrics_totals {
+    uint64_t requests;    /* ended */
+    uint64_t in_flight;
+    uint64_t connections; /* open now, all listeners and protocols */
+    uint64_t cut;
+    uint64_t by_class[6]; /* by first digit of the status; [0]: the client went away */
+};
+void metrics_totals(const struct metrics *metrics, struct metrics_totals *ret);
+
+/* What the exposition needs to know beyond the counters. */
+struct metrics_process {
+    const char *version;
+    uint64_t generation;
+    usec_t started_realtime;
+    uint64_t journal_dropped;
+    const char *state; /* starting, running, draining */
+};
+/* Prometheus text exposition format 0.0.4. */
+void metrics_expose(const struct metrics *metrics, const struct metrics_process *process, struct strbuf *out);
