@@ -4,6 +4,7 @@
  * atomics; each number is exact, a set of numbers is not a snapshot). */
 
 #include "config/config.h"
+#include "metrics/histogram.h"
 #include "router/method.h"
 #include "util/clock.h"
 #include "util/strbuf.h"
@@ -33,12 +34,20 @@ enum metrics_try {
     _METRICS_TRY_MAX,
 };
 
-/* One shard per worker. Route, upstream, target and listener numbers are the config's indices. */
+/* As the `protocol` label and the `outcome` label spell them. */
+const char *metrics_protocol_to_string(enum metrics_protocol protocol);
+const char *metrics_try_to_string(enum metrics_try outcome);
+
+/* One shard per worker. Route, upstream, target and listener numbers are the config's indices;
+ * the config must outlive the metrics. */
 struct metrics *metrics_new(const struct config *config, unsigned n_shards);
 struct metrics *metrics_free(struct metrics *metrics);
 struct metrics_shard *metrics_shard(struct metrics *metrics, unsigned index);
 
-/* A request ended. `route` is NULL when none matched. `status` is what the client was sent, 0 when it went
+/* Counting. A NULL shard counts nothing: what serves the admin API is not counted, nor is a connection
+ * without a listener.
+ *
+ * A request ended. `route` is NULL when none matched. `status` is what the client was sent, 0 when it went
  * away before that. */
 void metrics_request_begin(struct metrics_shard *shard);
 void metrics_request_end(struct metrics_shard *shard, const struct route_config *route, enum method method,
@@ -48,7 +57,8 @@ void metrics_connection_open(struct metrics_shard *shard, const struct listener_
 void metrics_connection_close(struct metrics_shard *shard, const struct listener_config *listener,
                               enum metrics_protocol protocol);
 void metrics_try_end(struct metrics_shard *shard, const struct upstream_config *upstream,
-                     const struct target_config *target, enum metrics_try outcome, bool reused, usec_t duration);
+                     const struct target_config *target, enum metrics_try outcome, bool reused,
+                     usec_t duration);
 /* Idle connections in the pool of a target: +1, -1. */
 void metrics_pool_change(struct metrics_shard *shard, const struct upstream_config *upstream,
                          const struct target_config *target, int change);
@@ -57,13 +67,39 @@ void metrics_request_cut(struct metrics_shard *shard);
 
 /* Sums over all shards. */
 struct metrics_totals {
-    uint64_t requests;    /* ended */
+    uint64_t requests; /* ended */
     uint64_t in_flight;
     uint64_t connections; /* open now, all listeners and protocols */
     uint64_t cut;
     uint64_t by_class[6]; /* by first digit of the status; [0]: the client went away */
 };
 void metrics_totals(const struct metrics *metrics, struct metrics_totals *ret);
+
+/* For one route (NULL: what no route took), listener or target. Routes with the same pattern, and targets of
+ * an upstream with the same address, share their counters. */
+struct metrics_route_totals {
+    uint64_t requests;
+    uint64_t by_class[6];
+    uint64_t bytes_in, bytes_out;
+    struct histogram duration;
+};
+void metrics_route_totals(const struct metrics *metrics, const struct route_config *route,
+                          struct metrics_route_totals *ret);
+struct metrics_listener_totals {
+    uint64_t connections[_METRICS_PROTOCOL_MAX]; /* open now */
+    uint64_t accepted[_METRICS_PROTOCOL_MAX];
+};
+void metrics_listener_totals(const struct metrics *metrics, const struct listener_config *listener,
+                             struct metrics_listener_totals *ret);
+struct metrics_target_totals {
+    uint64_t tries;
+    uint64_t by_outcome[_METRICS_TRY_MAX];
+    uint64_t reused;
+    uint64_t idle; /* connections kept now */
+    struct histogram duration;
+};
+void metrics_target_totals(const struct metrics *metrics, const struct upstream_config *upstream,
+                           const struct target_config *target, struct metrics_target_totals *ret);
 
 /* What the exposition needs to know beyond the counters. */
 struct metrics_process {
@@ -73,5 +109,5 @@ struct metrics_process {
     uint64_t journal_dropped;
     const char *state; /* starting, running, draining */
 };
-/* Prometheus text exposition format 0.0.4. */
+/* Adds the Prometheus text exposition format 0.0.4. Implemented in metrics/exposition.c. */
 void metrics_expose(const struct metrics *metrics, const struct metrics_process *process, struct strbuf *out);

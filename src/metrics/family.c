@@ -1,0 +1,182 @@
+#include "metrics/family.h"
+
+static bool read_build_info(const struct metrics_process *process, const struct process_usage *usage,
+                            struct metric_reading *ret)
+{
+    *ret = (struct metric_reading){1, {"version", process->version}};
+    return true;
+}
+
+static bool read_state(const struct metrics_process *process, const struct process_usage *usage,
+                       struct metric_reading *ret)
+{
+    *ret = (struct metric_reading){1, {"state", process->state}};
+    return true;
+}
+
+static bool read_generation(const struct metrics_process *process, const struct process_usage *usage,
+                            struct metric_reading *ret)
+{
+    ret->value = (double)process->generation;
+    return true;
+}
+
+static bool read_start_time(const struct metrics_process *process, const struct process_usage *usage,
+                            struct metric_reading *ret)
+{
+    ret->value = (double)process->started_realtime / (double)USEC_PER_SEC;
+    return true;
+}
+
+static bool read_journal_dropped(const struct metrics_process *process, const struct process_usage *usage,
+                                 struct metric_reading *ret)
+{
+    ret->value = (double)process->journal_dropped;
+    return true;
+}
+
+static bool read_cpu(const struct metrics_process *process, const struct process_usage *usage,
+                     struct metric_reading *ret)
+{
+    ret->value = usage->cpu_seconds;
+    return usage->has_stat;
+}
+
+static bool read_open_fds(const struct metrics_process *process, const struct process_usage *usage,
+                          struct metric_reading *ret)
+{
+    ret->value = (double)usage->open_fds;
+    return usage->has_open_fds;
+}
+
+static bool read_max_fds(const struct metrics_process *process, const struct process_usage *usage,
+                         struct metric_reading *ret)
+{
+    ret->value = (double)usage->max_fds;
+    return usage->has_max_fds;
+}
+
+static bool read_virtual_memory(const struct metrics_process *process, const struct process_usage *usage,
+                                struct metric_reading *ret)
+{
+    ret->value = (double)usage->virtual_memory;
+    return usage->has_stat;
+}
+
+static bool read_resident_memory(const struct metrics_process *process, const struct process_usage *usage,
+                                 struct metric_reading *ret)
+{
+    ret->value = (double)usage->resident_memory;
+    return usage->has_stat;
+}
+
+static bool read_threads(const struct metrics_process *process, const struct process_usage *usage,
+                         struct metric_reading *ret)
+{
+    ret->value = (double)usage->threads;
+    return usage->has_stat;
+}
+
+/* clang-format off */
+const struct metric_family metric_families[_METRIC_MAX] = {
+    [METRIC_REQUESTS] = {
+        "holdfast_requests_total", METRIC_COUNTER,
+        "Requests that ended, by route, method and class of the status sent; aborted: the client went away before one.",
+        {DIMENSION_ROUTE, DIMENSION_METHOD, DIMENSION_CLASS}, .sparse = true,
+    },
+    [METRIC_REQUEST_DURATION] = {
+        "holdfast_request_duration_seconds", METRIC_HISTOGRAM,
+        "Time from a request's arrival to the end of its response.",
+        {DIMENSION_ROUTE}, .sparse = true,
+    },
+    [METRIC_REQUEST_BYTES] = {
+        "holdfast_request_bytes_total", METRIC_COUNTER, "Bytes of request bodies received.",
+        {DIMENSION_ROUTE}, .sparse = true,
+    },
+    [METRIC_RESPONSE_BYTES] = {
+        "holdfast_response_bytes_total", METRIC_COUNTER, "Bytes of response bodies sent.",
+        {DIMENSION_ROUTE}, .sparse = true,
+    },
+    [METRIC_REQUESTS_IN_FLIGHT] = {
+        "holdfast_requests_in_flight", METRIC_GAUGE, "Requests being answered now, tunnels included.",
+    },
+    [METRIC_REQUESTS_CUT] = {
+        "holdfast_requests_cut_total", METRIC_COUNTER, "Requests ended by the gateway at the drain deadline.",
+    },
+    [METRIC_CLASS_TOTALS] = {
+        /* holdfast_requests_total over all routes and methods, so that a total costs six reads per worker. */
+        NULL, METRIC_COUNTER, NULL, {DIMENSION_CLASS},
+    },
+    [METRIC_CONNECTIONS] = {
+        "holdfast_connections", METRIC_GAUGE, "Client connections open now.",
+        {DIMENSION_LISTENER, DIMENSION_PROTOCOL},
+    },
+    [METRIC_CONNECTIONS_TOTAL] = {
+        "holdfast_connections_total", METRIC_COUNTER, "Client connections opened.",
+        {DIMENSION_LISTENER, DIMENSION_PROTOCOL},
+    },
+    [METRIC_TRIES] = {
+        "holdfast_upstream_tries_total", METRIC_COUNTER, "Requests sent to a target, by what came of it.",
+        {DIMENSION_TARGET, DIMENSION_OUTCOME}, .sparse = true,
+    },
+    [METRIC_TRY_DURATION] = {
+        "holdfast_upstream_try_duration_seconds", METRIC_HISTOGRAM,
+        "Time from picking a target to the end of its response or the failure.",
+        {DIMENSION_TARGET}, .sparse = true,
+    },
+    [METRIC_POOL_IDLE] = {
+        "holdfast_upstream_pool_idle", METRIC_GAUGE, "Idle connections kept for a target.",
+        {DIMENSION_TARGET},
+    },
+    [METRIC_POOL_REUSED] = {
+        "holdfast_upstream_reused_total", METRIC_COUNTER, "Tries that went over a kept connection.",
+        {DIMENSION_TARGET},
+    },
+
+    [METRIC_BUILD_INFO] = {
+        "holdfast_build_info", METRIC_GAUGE, "Always 1; the label tells the version.",
+        .read = read_build_info,
+    },
+    [METRIC_STATE] = {
+        "holdfast_state", METRIC_GAUGE, "Always 1; the label tells what the gateway is doing.",
+        .read = read_state,
+    },
+    [METRIC_GENERATION] = {
+        "holdfast_generation", METRIC_GAUGE, "Number of this process in the line of its predecessors.",
+        .read = read_generation,
+    },
+    [METRIC_START_TIME] = {
+        "holdfast_start_time_seconds", METRIC_GAUGE, "When this generation started, in seconds since the epoch.",
+        .read = read_start_time,
+    },
+    [METRIC_JOURNAL_DROPPED] = {
+        "holdfast_journal_dropped_total", METRIC_COUNTER, "Records dropped because the journal did not keep up.",
+        .read = read_journal_dropped,
+    },
+    [METRIC_PROCESS_CPU] = {
+        "process_cpu_seconds_total", METRIC_COUNTER, "Total user and system CPU time spent in seconds.",
+        .read = read_cpu,
+    },
+    [METRIC_PROCESS_OPEN_FDS] = {
+        "process_open_fds", METRIC_GAUGE, "Number of open file descriptors.", .read = read_open_fds,
+    },
+    [METRIC_PROCESS_MAX_FDS] = {
+        "process_max_fds", METRIC_GAUGE, "Maximum number of open file descriptors.", .read = read_max_fds,
+    },
+    [METRIC_PROCESS_VIRTUAL_MEMORY] = {
+        "process_virtual_memory_bytes", METRIC_GAUGE, "Virtual memory size in bytes.",
+        .read = read_virtual_memory,
+    },
+    [METRIC_PROCESS_RESIDENT_MEMORY] = {
+        "process_resident_memory_bytes", METRIC_GAUGE, "Resident memory size in bytes.",
+        .read = read_resident_memory,
+    },
+    [METRIC_PROCESS_START_TIME] = {
+        "process_start_time_seconds", METRIC_GAUGE, "Start time of the process since unix epoch in seconds.",
+        .read = read_start_time,
+    },
+    [METRIC_PROCESS_THREADS] = {
+        "process_threads", METRIC_GAUGE, "Number of OS threads in the process.", .read = read_threads,
+    },
+};
+/* clang-format on */

@@ -1,0 +1,146 @@
+#include "metrics/layout.h"
+
+static const char *const class_names[LAYOUT_N_CLASSES] = {"aborted", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+static int compare_routes(const void *a, const void *b)
+{
+    const struct route_config *x = *(struct route_config *const *)a, *y = *(struct route_config *const *)b;
+    int order = strcmp(x->pattern, y->pattern);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+/* Gives each distinct pattern a number. */
+static void number_routes(struct metrics_layout *layout)
+{
+    const struct config *config = layout->config;
+    layout->route_values = xcalloc(config->n_routes, sizeof(*layout->route_values));
+    layout->routes = xcalloc(config->n_routes + 1, sizeof(*layout->routes));
+
+    _cleanup_free_ const struct route_config **sorted = xcalloc(config->n_routes, sizeof(*sorted));
+    for (size_t i = 0; i < config->n_routes; i++)
+        sorted[i] = config->routes[i];
+    qsort(sorted, config->n_routes, sizeof(*sorted), compare_routes);
+
+    size_t n = 0;
+    for (size_t i = 0; i < config->n_routes; i++) {
+        if (n == 0 || !streq(layout->routes[n - 1], sorted[i]->pattern))
+            layout->routes[n++] = sorted[i]->pattern;
+        assert(sorted[i]->index < config->n_routes);
+        layout->route_values[sorted[i]->index] = (uint32_t)(n - 1);
+    }
+    layout->routes[n++] = "";
+    layout->n_values[DIMENSION_ROUTE] = n;
+}
+
+static void number_targets(struct metrics_layout *layout)
+{
+    const struct config *config = layout->config;
+    size_t n_targets = 0;
+    for (size_t i = 0; i < config->n_upstreams; i++)
+        n_targets += config->upstreams[i]->n_targets;
+    layout->target_first = xcalloc(config->n_upstreams, sizeof(*layout->target_first));
+    layout->target_values = xcalloc(n_targets, sizeof(*layout->target_values));
+    layout->targets = xcalloc(n_targets, sizeof(*layout->targets));
+
+    size_t position = 0, n = 0;
+    for (size_t i = 0; i < config->n_upstreams; i++) {
+        const struct upstream_config *upstream = config->upstreams[i];
+        size_t first_value = n;
+        assert(upstream->index == i);
+        layout->target_first[i] = (uint32_t)position;
+        for (size_t j = 0; j < upstream->n_targets; j++) {
+            const char *address = upstream->targets[j].address.text;
+            size_t value = first_value;
+            assert(upstream->targets[j].index == j);
+            while (value < n && !streq(layout->targets[value].address, address))
+                value++;
+            if (value == n)
+                layout->targets[n++] = (struct layout_target){upstream->name, address};
+            layout->target_values[position++] = (uint32_t)value;
+        }
+    }
+    layout->n_values[DIMENSION_TARGET] = n;
+}
+
+void layout_init(struct metrics_layout *layout, const struct config *config)
+{
+    *layout = (struct metrics_layout){.config = config};
+    layout->n_values[DIMENSION_NONE] = 1;
+    layout->n_values[DIMENSION_METHOD] = _METHOD_MAX;
+    layout->n_values[DIMENSION_CLASS] = LAYOUT_N_CLASSES;
+    layout->n_values[DIMENSION_LISTENER] = config->n_listeners;
+    layout->n_values[DIMENSION_PROTOCOL] = _METRICS_PROTOCOL_MAX;
+    layout->n_values[DIMENSION_OUTCOME] = _METRICS_TRY_MAX;
+    number_routes(layout);
+    number_targets(layout);
+
+    for (size_t m = 0; m < _METRIC_COUNTED_MAX; m++) {
+        size_t n_series = 1;
+        for (size_t d = 0; d < METRIC_MAX_DIMENSIONS; d++)
+            n_series *= layout->n_values[metric_families[m].dimensions[d]];
+        layout->n_series[m] = n_series;
+        layout->first[m] = layout->n_cells;
+        layout->n_cells += n_series * layout_stride((enum metric)m);
+    }
+}
+
+void layout_deinit(struct metrics_layout *layout)
+{
+    free(layout->route_values);
+    free(layout->target_first);
+    free(layout->target_values);
+    free(layout->routes);
+    free(layout->targets);
+    *layout = (struct metrics_layout){0};
+}
+
+static size_t add_labels(const struct metrics_layout *layout, enum metric_dimension dimension, size_t value,
+                         struct metric_label *ret)
+{
+    switch (dimension) {
+    case DIMENSION_NONE:
+        return 0;
+    case DIMENSION_ROUTE:
+        ret[0] = (struct metric_label){"route", layout->routes[value]};
+        return 1;
+    case DIMENSION_METHOD:
+        ret[0] = (struct metric_label){"method", method_to_string((enum method)value)};
+        return 1;
+    case DIMENSION_CLASS:
+        ret[0] = (struct metric_label){"class", class_names[value]};
+        return 1;
+    case DIMENSION_LISTENER:
+        ret[0] = (struct metric_label){"listener", layout->config->listeners[value].name};
+        return 1;
+    case DIMENSION_PROTOCOL:
+        ret[0] = (struct metric_label){"protocol", metrics_protocol_to_string((enum metrics_protocol)value)};
+        return 1;
+    case DIMENSION_TARGET:
+        ret[0] = (struct metric_label){"upstream", layout->targets[value].upstream};
+        ret[1] = (struct metric_label){"target", layout->targets[value].address};
+        return 2;
+    case DIMENSION_OUTCOME:
+        ret[0] = (struct metric_label){"outcome", metrics_try_to_string((enum metrics_try)value)};
+        return 1;
+    case _DIMENSION_MAX:
+    default:
+        WRONG("dimension");
+    }
+}
+
+size_t layout_labels(const struct metrics_layout *layout, enum metric metric, size_t series,
+                     struct metric_label ret[LAYOUT_MAX_LABELS])
+{
+    const enum metric_dimension *dimensions = metric_families[metric].dimensions;
+    size_t values[METRIC_MAX_DIMENSIONS];
+    for (size_t d = METRIC_MAX_DIMENSIONS; d-- > 0;) {
+        size_t n = layout->n_values[dimensions[d]];
+        values[d] = series % n;
+        series /= n;
+    }
+
+    size_t n_labels = 0;
+    for (size_t d = 0; d < METRIC_MAX_DIMENSIONS; d++)
+        n_labels += add_labels(layout, dimensions[d], values[d], &ret[n_labels]);
+    return n_labels;
+}

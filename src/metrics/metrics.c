@@ -1,0 +1,233 @@
+#include <sys/mman.h>
+
+#include "metrics/shard.h"
+
+static const char *const protocol_names[_METRICS_PROTOCOL_MAX] = {
+    [METRICS_HTTP1] = "http1",
+    [METRICS_HTTP2] = "http2",
+    [METRICS_TUNNEL] = "tunnel",
+};
+
+static const char *const try_names[_METRICS_TRY_MAX] = {
+    [TRY_OK] = "ok",
+    [TRY_CONNECT_FAILED] = "connect_failed",
+    [TRY_CONNECT_TIMEOUT] = "connect_timeout",
+    [TRY_SEND_FAILED] = "send_failed",
+    [TRY_CLOSED_EARLY] = "closed_early",
+    [TRY_BAD_RESPONSE] = "bad_response",
+    [TRY_FIRST_BYTE_TIMEOUT] = "first_byte_timeout",
+    [TRY_BETWEEN_BYTES_TIMEOUT] = "between_bytes_timeout",
+    [TRY_TRUNCATED] = "truncated",
+    [TRY_CANCELLED] = "cancelled",
+};
+
+const char *metrics_protocol_to_string(enum metrics_protocol protocol)
+{
+    assert(protocol < _METRICS_PROTOCOL_MAX);
+    return protocol_names[protocol];
+}
+
+const char *metrics_try_to_string(enum metrics_try outcome)
+{
+    assert(outcome < _METRICS_TRY_MAX);
+    return try_names[outcome];
+}
+
+struct metrics *metrics_new(const struct config *config, unsigned n_shards)
+{
+    struct metrics *metrics = xcalloc(1, sizeof(*metrics));
+    layout_init(&metrics->layout, config);
+    metrics->shard_size = sizeof(struct metrics_shard) + metrics->layout.n_cells * sizeof(metrics_cell);
+    metrics->shards = xcalloc(n_shards, sizeof(*metrics->shards));
+    for (; metrics->n_shards < n_shards; metrics->n_shards++) {
+        struct metrics_shard *shard =
+            mmap(NULL, metrics->shard_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (shard == MAP_FAILED)
+            abort();
+        shard->layout = &metrics->layout;
+        metrics->shards[metrics->n_shards] = shard;
+    }
+    return metrics;
+}
+
+struct metrics *metrics_free(struct metrics *metrics)
+{
+    if (!metrics)
+        return NULL;
+    for (unsigned i = 0; i < metrics->n_shards; i++)
+        munmap(metrics->shards[i], metrics->shard_size);
+    free(metrics->shards);
+    layout_deinit(&metrics->layout);
+    free(metrics);
+    return NULL;
+}
+
+struct metrics_shard *metrics_shard(struct metrics *metrics, unsigned index)
+{
+    assert(index < metrics->n_shards);
+    return metrics->shards[index];
+}
+
+/* Only the owner writes, so a load and a store do what a locked instruction would. */
+static inline void cell_add(metrics_cell *cell, uint64_t n)
+{
+    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline void count(struct metrics_shard *shard, enum metric metric, size_t series, uint64_t n)
+{
+    cell_add(&shard->cells[shard->layout->first[metric] + series], n);
+}
+
+static inline void count_duration(struct metrics_shard *shard, enum metric metric, size_t series,
+                                  usec_t duration)
+{
+    metrics_cell *histogram = &shard->cells[shard->layout->first[metric] + series * LAYOUT_HISTOGRAM_CELLS];
+    cell_add(&histogram[histogram_bucket(duration)], 1);
+    cell_add(&histogram[HISTOGRAM_BUCKETS], duration);
+}
+
+static size_t class_of(int status)
+{
+    return status >= 100 && status < 600 ? (size_t)status / 100 : 0;
+}
+
+void metrics_request_begin(struct metrics_shard *shard)
+{
+    if (shard)
+        count(shard, METRIC_REQUESTS_IN_FLIGHT, 0, 1);
+}
+
+void metrics_request_end(struct metrics_shard *shard, const struct route_config *route, enum method method,
+                         int status, usec_t duration, uint64_t bytes_in, uint64_t bytes_out)
+{
+    if (!shard)
+        return;
+    assert(method < _METHOD_MAX);
+    size_t r = layout_route(shard->layout, route), class = class_of(status);
+    count(shard, METRIC_REQUESTS_IN_FLIGHT, 0, UINT64_MAX); /* less one */
+    count(shard, METRIC_REQUESTS, (r * _METHOD_MAX + method) * LAYOUT_N_CLASSES + class, 1);
+    count(shard, METRIC_CLASS_TOTALS, class, 1);
+    count_duration(shard, METRIC_REQUEST_DURATION, r, duration);
+    count(shard, METRIC_REQUEST_BYTES, r, bytes_in);
+    count(shard, METRIC_RESPONSE_BYTES, r, bytes_out);
+}
+
+void metrics_connection_open(struct metrics_shard *shard, const struct listener_config *listener,
+                             enum metrics_protocol protocol)
+{
+    if (!shard || !listener)
+        return;
+    size_t series = listener->index * (size_t)_METRICS_PROTOCOL_MAX + protocol;
+    count(shard, METRIC_CONNECTIONS, series, 1);
+    count(shard, METRIC_CONNECTIONS_TOTAL, series, 1);
+}
+
+void metrics_connection_close(struct metrics_shard *shard, const struct listener_config *listener,
+                              enum metrics_protocol protocol)
+{
+    if (!shard || !listener)
+        return;
+    count(shard, METRIC_CONNECTIONS, listener->index * (size_t)_METRICS_PROTOCOL_MAX + protocol, UINT64_MAX);
+}
+
+void metrics_try_end(struct metrics_shard *shard, const struct upstream_config *upstream,
+                     const struct target_config *target, enum metrics_try outcome, bool reused,
+                     usec_t duration)
+{
+    if (!shard)
+        return;
+    assert(outcome < _METRICS_TRY_MAX);
+    size_t t = layout_target(shard->layout, upstream, target);
+    count(shard, METRIC_TRIES, t * _METRICS_TRY_MAX + outcome, 1);
+    count_duration(shard, METRIC_TRY_DURATION, t, duration);
+    if (reused)
+        count(shard, METRIC_POOL_REUSED, t, 1);
+}
+
+void metrics_pool_change(struct metrics_shard *shard, const struct upstream_config *upstream,
+                         const struct target_config *target, int change)
+{
+    if (shard)
+        count(shard, METRIC_POOL_IDLE, layout_target(shard->layout, upstream, target),
+              (uint64_t)(int64_t)change);
+}
+
+void metrics_request_cut(struct metrics_shard *shard)
+{
+    if (shard)
+        count(shard, METRIC_REQUESTS_CUT, 0, 1);
+}
+
+uint64_t metrics_sum(const struct metrics *metrics, enum metric metric, size_t series, size_t offset)
+{
+    size_t cell = metrics->layout.first[metric] + series * layout_stride(metric) + offset;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < metrics->n_shards; i++)
+        sum += atomic_load_explicit(&metrics->shards[i]->cells[cell], memory_order_relaxed);
+    return sum;
+}
+
+void metrics_sum_histogram(const struct metrics *metrics, enum metric metric, size_t series,
+                           struct histogram *ret)
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        ret->buckets[i] = metrics_sum(metrics, metric, series, i);
+    ret->sum = metrics_sum(metrics, metric, series, HISTOGRAM_BUCKETS);
+}
+
+void metrics_totals(const struct metrics *metrics, struct metrics_totals *ret)
+{
+    *ret = (struct metrics_totals){
+        .in_flight = metrics_sum(metrics, METRIC_REQUESTS_IN_FLIGHT, 0, 0),
+        .cut = metrics_sum(metrics, METRIC_REQUESTS_CUT, 0, 0),
+    };
+    for (size_t i = 0; i < LAYOUT_N_CLASSES; i++) {
+        ret->by_class[i] = metrics_sum(metrics, METRIC_CLASS_TOTALS, i, 0);
+        ret->requests += ret->by_class[i];
+    }
+    for (size_t i = 0; i < metrics->layout.n_series[METRIC_CONNECTIONS]; i++)
+        ret->connections += metrics_sum(metrics, METRIC_CONNECTIONS, i, 0);
+}
+
+void metrics_route_totals(const struct metrics *metrics, const struct route_config *route,
+                          struct metrics_route_totals *ret)
+{
+    size_t r = layout_route(&metrics->layout, route);
+    *ret = (struct metrics_route_totals){
+        .bytes_in = metrics_sum(metrics, METRIC_REQUEST_BYTES, r, 0),
+        .bytes_out = metrics_sum(metrics, METRIC_RESPONSE_BYTES, r, 0),
+    };
+    for (size_t i = 0; i < (size_t)_METHOD_MAX * LAYOUT_N_CLASSES; i++) {
+        uint64_t n = metrics_sum(metrics, METRIC_REQUESTS, r * _METHOD_MAX * LAYOUT_N_CLASSES + i, 0);
+        ret->by_class[i % LAYOUT_N_CLASSES] += n;
+        ret->requests += n;
+    }
+    metrics_sum_histogram(metrics, METRIC_REQUEST_DURATION, r, &ret->duration);
+}
+
+void metrics_listener_totals(const struct metrics *metrics, const struct listener_config *listener,
+                             struct metrics_listener_totals *ret)
+{
+    *ret = (struct metrics_listener_totals){0};
+    for (size_t p = 0; p < _METRICS_PROTOCOL_MAX; p++) {
+        size_t series = listener->index * (size_t)_METRICS_PROTOCOL_MAX + p;
+        ret->connections[p] = metrics_sum(metrics, METRIC_CONNECTIONS, series, 0);
+        ret->accepted[p] = metrics_sum(metrics, METRIC_CONNECTIONS_TOTAL, series, 0);
+    }
+}
+
+void metrics_target_totals(const struct metrics *metrics, const struct upstream_config *upstream,
+                           const struct target_config *target, struct metrics_target_totals *ret)
+{
+    size_t t = layout_target(&metrics->layout, upstream, target);
+    *ret = (struct metrics_target_totals){
+        .idle = metrics_sum(metrics, METRIC_POOL_IDLE, t, 0),
+        .reused = metrics_sum(metrics, METRIC_POOL_REUSED, t, 0),
+    };
+    for (size_t i = 0; i < _METRICS_TRY_MAX; i++) {
+        ret->by_outcome[i] = metrics_sum(metrics, METRIC_TRIES, t * _METRICS_TRY_MAX + i, 0);
+        ret->tries += ret->by_outcome[i];
+    }
+    metrics_sum_histogram(metrics, METRIC_TRY_DURATION, t, &ret->duration);
+}
