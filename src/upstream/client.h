@@ -16,8 +16,9 @@
 struct st_h2o_evloop_t; /* h2o's event loop */
 struct st_h2o_socket_t;
 
-struct client_pool; /* idle connections to one target, of one worker */
-struct client;      /* one exchange */
+struct client_context; /* what all pools of one loop share: deadlines, spare buffers */
+struct client_pool;    /* idle connections to one target, of one worker */
+struct client;         /* one exchange */
 
 enum client_error {
     CLIENT_OK,
@@ -66,8 +67,8 @@ struct client_callbacks {
      * followed by nothing: take the connection with client_steal(), or cancel. When has_body is false the
      * exchange is over with this call, and on_done follows. */
     void (*on_head)(void *userdata, const struct client_response *response);
-    /* Body bytes (already unchunked), never empty unless `final`. They stay valid, and nothing further is
-     * delivered, until client_continue(). */
+    /* Body bytes (already unchunked), never empty unless `final`. They stay valid until client_continue(), and
+     * until then nothing further comes, not even on_done. */
     void (*on_body)(void *userdata, struct slice data, bool final);
     /* The exchange is over, well or badly, and the client object is gone when this returns. After a final
      * on_body it comes once client_continue() was called. Never called after client_cancel(). */
@@ -83,14 +84,21 @@ struct client_request {
     usec_t first_byte_timeout;   /* 0: the upstream's */
 };
 
-/* `upstream` and `target` must outlive the pool. `on_pool_change` (optional) hears of idle connections coming
- * (+1) and going (-1). */
-struct client_pool *client_pool_new(struct st_h2o_evloop_t *loop, const struct upstream_config *upstream,
+/* One for each loop, made before the pools and freed after them, before the loop is. Negative errno when no
+ * descriptor is to be had. */
+int client_context_new(struct client_context **ret, struct st_h2o_evloop_t *loop) _warn_unused_;
+/* All pools must be gone. Accepts NULL, returns NULL. */
+struct client_context *client_context_free(struct client_context *context);
+
+/* `context`, `upstream` and `target` must outlive the pool. `on_pool_change` (optional) hears of idle
+ * connections coming (+1) and going (-1). */
+struct client_pool *client_pool_new(struct client_context *context, const struct upstream_config *upstream,
                                     const struct target_config *target,
                                     void (*on_pool_change)(void *userdata, int change), void *userdata);
 /* Closes the idle connections. No exchange may be under way. Accepts NULL, returns NULL. */
 struct client_pool *client_pool_free(struct client_pool *pool);
-/* Closes the idle connections; exchanges under way go on, their connections are closed afterwards. */
+/* Closes the idle connections; exchanges under way go on, and their connections are closed afterwards.
+ * Connections made from now on are kept as before. */
 void client_pool_drain(struct client_pool *pool);
 /* Exchanges under way, and idle connections kept. */
 size_t client_pool_active(const struct client_pool *pool);
@@ -99,7 +107,8 @@ size_t client_pool_idle(const struct client_pool *pool);
 /* Starts an exchange. Always succeeds; a failure is told by on_done, from the loop. */
 struct client *client_start(struct client_pool *pool, const struct client_request *request,
                             const struct client_callbacks *callbacks, void *userdata);
-/* The bytes of the last on_body are no longer needed. */
+/* The bytes of the last on_body are no longer needed. What is next (on_body, on_done) comes from the loop, not
+ * from within this call, which may be made in on_body itself. */
 void client_continue(struct client *client);
 /* Ends the exchange at once: its connection is closed, no callback follows. */
 void client_cancel(struct client *client);
