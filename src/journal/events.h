@@ -25,6 +25,7 @@
     X(EVENT_REQUEST_REFUSED,  "request-refused",  "03ec859945974c5080cbbf7a4a5ce209", LOG_INFO)              \
     X(EVENT_ACCESS,           "access",           "50bf69f7fde14c55b011db7012e8fd82", LOG_INFO)              \
     X(EVENT_WORKER_WEDGED,    "worker-wedged",    "2aaf8ac3c1504feeb2aa76fb928e56a2", LOG_CRIT)              \
+    X(EVENT_RECORDS_LOST,     "records-lost",     "e8c1702e8cbb4f27a66d6ebcb338634b", LOG_WARNING)           \
     X(EVENT_PREDECESSOR_DIED, "predecessor-died", "c91451a367a74956b33a538739b546a9", LOG_WARNING)           \
     X(EVENT_STOP,             "stop",             "01b0a83428c4477b92b8f7f76bdd1b3e", LOG_NOTICE)
 

@@ -3,8 +3,9 @@
  *
  * Records are built on the stack of the caller, copied into a bounded queue and sent by a thread of the
  * journal's own, so that no caller ever waits for journald. When the queue is full the record is dropped and
- * counted; the next record that gets through says how many were lost. All functions may be called from any
- * thread. */
+ * counted; once there is room again, a record says how many were lost. The last quarter of the queue is kept
+ * for what is more urgent than LOG_INFO, so that a flood of access records hides no warning. All functions may
+ * be called from any thread. */
 
 #include <syslog.h>
 
@@ -21,15 +22,15 @@ enum journal_mode {
     JOURNAL_STDERR,
 };
 
-/* Starts the sending thread. */
+/* Starts the sending thread. Every function below accepts a NULL journal, which takes records nowhere. */
 int journal_new(struct journal **ret, enum journal_mode mode) _warn_unused_;
 /* Sends what is queued, waiting at most a second, and ends the thread. Accepts NULL, returns NULL. */
 struct journal *journal_free(struct journal *journal);
 /* The number in HOLDFAST_GENERATION of every record from now on. */
 void journal_set_generation(struct journal *journal, uint64_t generation);
-/* Waits until everything queued so far was sent, or the timeout passed. */
+/* Waits until everything queued so far was sent, or the timeout (microseconds) passed. */
 void journal_flush(struct journal *journal, usec_t timeout);
-/* Records dropped so far because the queue was full, by kind. */
+/* Records lost so far, of every kind: the queue was full, or journald refused them. */
 uint64_t journal_dropped(struct journal *journal);
 
 #define JOURNAL_RECORD_SIZE 2048
@@ -40,6 +41,7 @@ struct journal_record {
     enum journal_event event;
     int priority;
     unsigned n_fields;
+    unsigned n_omitted; /* fields that did not fit; the reader is told how many */
     size_t size;
     struct {
         uint16_t offset;
