@@ -26,3 +26,7 @@ enum method method_from_slice(struct slice name);
 const char *method_to_string(enum method method);
 /* Whether RFC 9110 9.2.2 calls the method idempotent; false for METHOD_OTHER. */
 bool method_is_idempotent(enum method method);
+
+#define METHOD_ALLOW_MAX 80
+/* The value of an Allow field: "GET, HEAD". METHOD_OTHER has no name and is left out. */
+void method_format_allow(uint32_t methods, char buf[METHOD_ALLOW_MAX]);
