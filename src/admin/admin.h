@@ -1,5 +1,7 @@
 #pragma once
-/* The admin API: what it can be asked. Served over the admin socket by a server with this handler. */
+/* The admin API: what it can be asked. Served over the admin socket by a server with this handler, on the
+ * control thread. Requests are answered from counters and a snapshot, so that no answer waits for a worker.
+ */
 
 #include "config/config.h"
 #include "http/handler.h"
@@ -11,6 +13,7 @@ enum admin_state {
     ADMIN_DRAINING,
     _ADMIN_STATE_MAX,
 };
+/* "starting", "running", "draining". */
 const char *admin_state_to_string(enum admin_state state);
 
 /* What the API tells; filled in by the gateway at each request. */
@@ -27,11 +30,11 @@ struct admin_snapshot {
         size_t connections, idle, requests;
         uint64_t turns;
         bool accepting;
-    } *workers; /* borrowed */
+    } * workers; /* borrowed */
     size_t n_workers;
     const struct descriptor_info {
         const char *name, *address;
-    } *descriptors; /* borrowed */
+    } * descriptors; /* borrowed */
     size_t n_descriptors;
 };
 
@@ -39,11 +42,15 @@ struct admin_options {
     const struct config *config;
     const struct metrics *metrics;
     void (*snapshot)(void *userdata, struct admin_snapshot *ret);
+    /* Test hook, only asked for in builds with hooks: blocks a worker for ever. May be NULL. */
+    void (*wedge)(void *userdata, unsigned worker);
     void *userdata;
 };
 
 struct admin;
+/* What the options point at must outlive the admin. */
 struct admin *admin_new(const struct admin_options *options);
+/* Accepts NULL, returns NULL. */
 struct admin *admin_free(struct admin *admin);
 /* A request_handler; userdata is the struct admin. */
 void admin_handle(void *admin, const struct handler_request *request, struct handler_reply *reply);

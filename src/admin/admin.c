@@ -1,0 +1,139 @@
+#include "admin/reply.h"
+#include "admin/verbs.h"
+
+static void admin_index(const struct admin *admin, const struct handler_request *request,
+                        struct handler_reply *reply);
+static void admin_metrics(const struct admin *admin, const struct handler_request *request,
+                          struct handler_reply *reply);
+
+/* clang-format off */
+static const struct admin_verb verbs[] = {
+    {METHOD_GET,  "/",              admin_index,      false, "this list"},
+    {METHOD_GET,  "/livez",         admin_livez,      false, "200 as long as the control thread answers"},
+    {METHOD_GET,  "/readyz",        admin_readyz,     false, "200 while requests are taken, 503 while starting or draining"},
+    {METHOD_GET,  "/metrics",       admin_metrics,    false, "counters for Prometheus"},
+    {METHOD_GET,  "/v1/health",     admin_health,     false, "what /livez and /readyz say, and why"},
+    {METHOD_GET,  "/v1/status",     admin_status,     false, "state, listeners, workers, routes, upstreams and their counters"},
+#if HOLDFAST_HOOKS
+    {METHOD_POST, "/v1/test/wedge", admin_test_wedge, true,  "?worker=N: block a worker for ever"},
+#endif
+};
+/* clang-format on */
+
+static const char *const state_names[_ADMIN_STATE_MAX] = {
+    [ADMIN_STARTING] = "starting",
+    [ADMIN_RUNNING] = "running",
+    [ADMIN_DRAINING] = "draining",
+};
+
+const char *admin_state_to_string(enum admin_state state)
+{
+    assert(state < _ADMIN_STATE_MAX);
+    return state_names[state];
+}
+
+struct admin *admin_new(const struct admin_options *options)
+{
+    struct admin *admin = xcalloc(1, sizeof(*admin));
+    admin->options = *options;
+    return admin;
+}
+
+struct admin *admin_free(struct admin *admin)
+{
+    free(admin);
+    return NULL;
+}
+
+void admin_take_snapshot(const struct admin *admin, struct admin_snapshot *ret)
+{
+    *ret = (struct admin_snapshot){.drain_deadline = USEC_INFINITY};
+    admin->options.snapshot(admin->options.userdata, ret);
+}
+
+static void admin_index(const struct admin *admin, const struct handler_request *request,
+                        struct handler_reply *reply)
+{
+    if (accept_prefers_json(request->accept, false)) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+            json_t *verb = json_object();
+            json_object_set_new(verb, "method", json_string(method_to_string(verbs[i].method)));
+            json_object_set_new(verb, "path", json_string(verbs[i].path));
+            json_object_set_new(verb, "help", json_string(verbs[i].help));
+            json_array_append_new(list, verb);
+        }
+        reply_json(reply, 200, list);
+        return;
+    }
+    reply_text(reply, 200, "holdfast " HOLDFAST_VERSION ", admin API\n");
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        strbuf_addf(&reply->body, "%-4s  %-16s  %s\n", method_to_string(verbs[i].method), verbs[i].path,
+                    verbs[i].help);
+}
+
+static void admin_metrics(const struct admin *admin, const struct handler_request *request,
+                          struct handler_reply *reply)
+{
+    struct admin_snapshot snapshot;
+    admin_take_snapshot(admin, &snapshot);
+    const struct metrics_process process = {
+        .version = snapshot.version,
+        .generation = snapshot.generation,
+        .started_realtime = snapshot.started_realtime,
+        .journal_dropped = snapshot.journal_dropped,
+        .state = admin_state_to_string(snapshot.state),
+    };
+    reply->status = 200;
+    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    strbuf_clear(&reply->body);
+    metrics_expose(admin->options.metrics, &process, &reply->body);
+}
+
+/* The Allow field for a path that has verbs for `methods`. Longer than any combination of the table. */
+static const char *allow_field(uint32_t methods)
+{
+    switch (methods) {
+    case METHOD_BIT(METHOD_GET):
+        return "GET, HEAD";
+    case METHOD_BIT(METHOD_POST):
+        return "POST";
+    case METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_POST):
+        return "GET, HEAD, POST";
+    default:
+        WRONG("methods of a verb");
+    }
+}
+
+void admin_handle(void *userdata, const struct handler_request *request, struct handler_reply *reply)
+{
+    const struct admin *admin = userdata;
+    enum method method = request->method == METHOD_HEAD ? METHOD_GET : request->method;
+    uint32_t methods = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        const struct admin_verb *verb = &verbs[i];
+        if (!slice_eq(request->path, slice_of(verb->path)))
+            continue;
+        methods |= METHOD_BIT(verb->method);
+        if (verb->method != method)
+            continue;
+        if (verb->mutating && request->peer.pid == 0)
+            reply_problem(reply, request, 403, "%s changes the gateway: it is taken over a Unix socket only",
+                          verb->path);
+        else
+            verb->handle(admin, request, reply);
+        return;
+    }
+
+    if (methods == 0) {
+        reply_problem(reply, request, 404, "the admin API has no %.*s: GET / lists what it has",
+                      (int)MIN(request->path.size, (size_t)200),
+                      request->path.data ? request->path.data : "");
+        return;
+    }
+    reply->allow = allow_field(methods);
+    reply_problem(reply, request, 405, "%.*s takes %s, not %.*s", (int)MIN(request->path.size, (size_t)200),
+                  request->path.data, reply->allow, (int)MIN(request->method_name.size, (size_t)40),
+                  request->method_name.data ? request->method_name.data : "");
+}

@@ -1,0 +1,36 @@
+#pragma once
+/* The handlers of the admin API's verbs, which the table in admin.c lists. Private to admin/. */
+
+#include "admin/admin.h"
+
+struct admin {
+    struct admin_options options;
+};
+
+typedef void (*admin_verb_handler)(const struct admin *admin, const struct handler_request *request,
+                                   struct handler_reply *reply);
+
+struct admin_verb {
+    enum method method; /* a verb for GET also answers HEAD */
+    const char *path;
+    admin_verb_handler handle;
+    bool mutating; /* needs a client that is known by its Unix credentials */
+    const char *help;
+};
+
+/* Asks the gateway. */
+void admin_take_snapshot(const struct admin *admin, struct admin_snapshot *ret);
+
+/* status.c */
+void admin_status(const struct admin *admin, const struct handler_request *request,
+                  struct handler_reply *reply);
+/* health.c */
+void admin_health(const struct admin *admin, const struct handler_request *request,
+                  struct handler_reply *reply);
+void admin_livez(const struct admin *admin, const struct handler_request *request,
+                 struct handler_reply *reply);
+void admin_readyz(const struct admin *admin, const struct handler_request *request,
+                  struct handler_reply *reply);
+/* hooks.c */
+void admin_test_wedge(const struct admin *admin, const struct handler_request *request,
+                      struct handler_reply *reply);
