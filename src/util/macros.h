@@ -124,5 +124,23 @@ static inline char *xstrdup(const char *s)
     return p;
 }
 
+/* The first `size` bytes of s, or all of it when it is shorter. */
+static inline char *xstrndup(const char *s, size_t size)
+{
+    char *p = strndup(s, size);
+    if (!p)
+        abort();
+    return p;
+}
+
+/* Frees a NULL-terminated list of strings. Accepts NULL, returns NULL. */
+static inline char **strv_free(char **strings)
+{
+    for (char **s = strings; s && *s; s++)
+        free(*s);
+    free(strings);
+    return NULL;
+}
+
 /* Unbounded copies and formatting into arrays are banned at compile time: use snprintf or strbuf. */
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strtok gets

@@ -9,7 +9,8 @@
 int parse_bool(const char *s, bool *ret) _warn_unused_;
 /* Decimal digits only; no sign, no blanks. */
 int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret) _warn_unused_;
-/* A time span as in systemd.time(7): "5s", "1min 30s", "250ms", "1.5s", a bare number is seconds, "infinity". */
+/* A time span as in systemd.time(7): "5s", "1min 30s", "250ms", "1.5s", a bare number is seconds, "infinity".
+ */
 int parse_duration(const char *s, usec_t *ret) _warn_unused_;
 /* Bytes with an optional suffix K, M, G, T (powers of 1024) or B; "infinity" is UINT64_MAX. */
 int parse_size(const char *s, uint64_t *ret) _warn_unused_;
