@@ -51,16 +51,16 @@ enum balance {
 };
 
 struct gateway_config {
-    unsigned threads;        /* never 0: "auto" is resolved to the number of usable CPUs */
-    usec_t drain;            /* DrainSec=; USEC_INFINITY: auto */
+    unsigned threads; /* never 0: "auto" is resolved to the number of usable CPUs */
+    usec_t drain;     /* DrainSec=; USEC_INFINITY: auto */
     enum access_log access_log;
-    uint64_t max_body_size;  /* default for listeners and routes */
-    usec_t head_timeout;     /* HeadTimeoutSec=: from the first byte of a request head to its end */
-    usec_t body_timeout;     /* BodyTimeoutSec=: between two arrivals of request body bytes */
-    usec_t idle_timeout;     /* IdleTimeoutSec=: keep-alive connection without a request */
-    usec_t send_timeout;     /* SendTimeoutSec=: response bytes that the client does not take */
-    usec_t quiet;            /* QuietSec=: how long idle connections may still bring a request at stop */
-    char *state_directory;   /* $STATE_DIRECTORY, else /var/lib/holdfast */
+    uint64_t max_body_size; /* default for listeners and routes */
+    usec_t head_timeout;    /* HeadTimeoutSec=: from the first byte of a request head to its end */
+    usec_t body_timeout;    /* BodyTimeoutSec=: between two arrivals of request body bytes */
+    usec_t idle_timeout;    /* IdleTimeoutSec=: keep-alive connection without a request */
+    usec_t send_timeout;    /* SendTimeoutSec=: response bytes that the client does not take */
+    usec_t quiet;           /* QuietSec=: how long idle connections may still bring a request at stop */
+    char *state_directory;  /* $STATE_DIRECTORY, else /var/lib/holdfast */
     struct config_place place;
 };
 
@@ -85,7 +85,7 @@ struct listener_config {
     struct config_place place;
 };
 
-/* An address as written: unix:/path, unix:@abstract, 1.2.3.4:80, [::1]:80 (names come with a later option). */
+/* An address as written: unix:/path, unix:@abstract, 1.2.3.4:80, [::1]:80. */
 struct address_config {
     char *text;
     struct sockaddr_storage sockaddr;
@@ -94,7 +94,7 @@ struct address_config {
 
 struct target_config {
     struct address_config address;
-    unsigned index; /* within the upstream */
+    unsigned index;  /* within the upstream */
     unsigned weight; /* 0 to 256, default 1 */
     struct config_place place;
 };
@@ -105,12 +105,12 @@ struct upstream_config {
     struct target_config *targets;
     size_t n_targets;
     enum balance balance;
-    char *health_path;             /* or NULL; kept for health checks */
-    usec_t connect_timeout;        /* ConnectTimeoutSec= */
-    usec_t first_byte_timeout;     /* FirstByteTimeoutSec=: request sent to response head */
-    usec_t between_bytes_timeout;  /* BetweenBytesTimeoutSec= */
-    usec_t pool_idle_timeout;      /* PoolIdleSec=: pooled connection unused */
-    unsigned pool_size;            /* PoolSize=: idle connections kept per target and worker */
+    char *health_path;            /* or NULL; kept for health checks */
+    usec_t connect_timeout;       /* ConnectTimeoutSec= */
+    usec_t first_byte_timeout;    /* FirstByteTimeoutSec=: request sent to response head */
+    usec_t between_bytes_timeout; /* BetweenBytesTimeoutSec= */
+    usec_t pool_idle_timeout;     /* PoolIdleSec=: pooled connection unused */
+    unsigned pool_size;           /* PoolSize=: idle connections kept per target and worker */
     struct config_place place;
 };
 
@@ -130,8 +130,8 @@ struct route_config {
     enum route_kind kind;
     struct upstream_config *upstream;
     struct {
-        char *root;           /* absolute directory */
-        char **index;         /* NULL-terminated list of index file names; default index.html */
+        char *root;   /* absolute directory */
+        char **index; /* NULL-terminated list of index file names; default index.html */
         enum symlinks symlinks;
     } files;
     struct {
@@ -155,11 +155,12 @@ enum check_kind {
 struct check_config {
     char *name;
     enum check_kind kind;
-    char *target;                  /* as written */
-    struct address_config address; /* CONNECT and HTTP; a host name leaves size 0 and is resolved when it runs */
-    char *http_host;               /* HTTP: authority and path of the URL */
+    char *target; /* as written */
+    struct address_config
+        address;     /* CONNECT and HTTP; a host name leaves size 0 and is resolved when it runs */
+    char *http_host; /* HTTP: authority and path of the URL */
     char *http_path;
-    int path_mode;                 /* PATH: R_OK|W_OK|X_OK, F_OK when only existence is asked */
+    int path_mode; /* PATH: R_OK|W_OK|X_OK, F_OK when only existence is asked */
     usec_t timeout;
     bool required;
     struct config_place place;

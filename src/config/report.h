@@ -14,10 +14,10 @@ struct config_problem {
     bool is_error; /* else a warning: nothing is refused because of it */
     char *file;
     unsigned line;
-    char *section; /* "Listener http" or NULL */
-    char *key;     /* or NULL */
-    char *value;   /* or NULL; long or binary values are shortened and escaped */
-    char *message; /* one sentence, lower case, no full stop */
+    char *section;  /* "Listener http" or NULL */
+    char *key;      /* or NULL */
+    char *value;    /* or NULL; long or binary values are shortened and escaped */
+    char *message;  /* one sentence, lower case, no full stop */
     char *accepted; /* what would be right, or NULL */
 };
 
@@ -27,7 +27,10 @@ struct config_report {
     size_t n_errors;
 };
 
-#define CONFIG_REPORT_INIT {NULL, 0, 0}
+#define CONFIG_REPORT_INIT \
+    {                      \
+        NULL, 0, 0         \
+    }
 
 /* Adds a problem; every string is copied, section, key, value and accepted may be NULL. */
 void config_report_add(struct config_report *report, bool is_error, struct config_place place,

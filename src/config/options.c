@@ -1,0 +1,161 @@
+#include "config/options.h"
+
+#include "config/address.h"
+#include "config/config.h"
+#include "config/values.h"
+
+static const char *const access_logs[] = {"off", "journal", "stderr", NULL};
+static const char *const protocols[] = {"http", "https", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const client_verifications[] = {"none", "optional", "required", NULL};
+static const char *const balances[] = {"round-robin", NULL};
+static const char *const symlinks[] = {"never", "beneath", "follow", NULL};
+
+#define GATEWAY(member) offsetof(struct gateway_config, member)
+#define LISTENER(member) offsetof(struct listener_config, member)
+#define UPSTREAM(member) offsetof(struct upstream_config, member)
+#define ROUTE(member) offsetof(struct route_config, member)
+#define CHECK(member) offsetof(struct check_config, member)
+
+#define BOOLEAN "yes or no"
+#define SIZE "bytes, with K, M, G or T as suffix, or infinity"
+#define TIMEOUT "a time span of at least 1ms, as 5s or 1min 30s, or infinity"
+#define FINITE "a time span of at least 1ms, as 5s or 1min 30s"
+#define CERTIFICATE "an absolute path, or the name of a systemd credential"
+
+/* clang-format off: a row is read as a row */
+static const struct config_option options[] = {
+    {SECTION_GATEWAY, "Threads", &option_threads, GATEWAY(threads), 0, NULL, "auto, or 1 to 256", "auto",
+     "worker threads; auto is one per usable CPU"},
+    {SECTION_GATEWAY, "DrainSec", &option_drain, GATEWAY(drain), 0, NULL, "auto, or a time span as 30s",
+     "auto", "how long running requests may take at stop; auto is the unit's TimeoutStopSec less a margin"},
+    {SECTION_GATEWAY, "QuietSec", &option_pause, GATEWAY(quiet), 0, NULL,
+     "a time span of at most 1h, as 300ms", "300ms",
+     "how long idle connections may still bring a request at stop"},
+    {SECTION_GATEWAY, "AccessLog", &option_choice, GATEWAY(access_log), 0, access_logs,
+     "off, journal or stderr", "off", "where a record of each request goes"},
+    {SECTION_GATEWAY, "MaxBodySize", &option_size, GATEWAY(max_body_size), 0, NULL, SIZE, "64M",
+     "largest request body, where neither listener nor route says otherwise"},
+    {SECTION_GATEWAY, "HeadTimeoutSec", &option_timeout, GATEWAY(head_timeout), 0, NULL, TIMEOUT, "10s",
+     "from the first byte of a request's head to its last"},
+    {SECTION_GATEWAY, "BodyTimeoutSec", &option_timeout, GATEWAY(body_timeout), 0, NULL, TIMEOUT, "30s",
+     "between two arrivals of request body bytes"},
+    {SECTION_GATEWAY, "IdleTimeoutSec", &option_timeout, GATEWAY(idle_timeout), 0, NULL, TIMEOUT, "1min",
+     "how long a connection is kept without a request"},
+    {SECTION_GATEWAY, "SendTimeoutSec", &option_timeout, GATEWAY(send_timeout), 0, NULL, TIMEOUT, "1min",
+     "how long a client may take no bytes of a response"},
+
+    {SECTION_LISTENER, "Protocol", &option_choice, LISTENER(protocol), 0, protocols, "http or https", "http",
+     "what is spoken on the listener's sockets"},
+    {SECTION_LISTENER, "TLSCertificate", &option_credential, LISTENER(certificates), OPTION_LIST, NULL,
+     CERTIFICATE, NULL, "certificate chain (PEM, leaf first); one per TLSKey=, in order"},
+    {SECTION_LISTENER, "TLSKey", &option_credential, LISTENER(certificates), OPTION_LIST, NULL, CERTIFICATE,
+     NULL, "private key (PEM); one per TLSCertificate=, in order"},
+    {SECTION_LISTENER, "TLSMinimumVersion", &option_choice, LISTENER(tls_minimum), 0, tls_versions,
+     "1.2 or 1.3", "1.2", "oldest TLS version that is spoken"},
+    {SECTION_LISTENER, "TLSClientCA", &option_credential_string, LISTENER(client_ca), 0, NULL, CERTIFICATE,
+     NULL, "certificates (PEM) that vouch for clients"},
+    {SECTION_LISTENER, "TLSClientVerify", &option_choice, LISTENER(client_verify), 0, client_verifications,
+     "none, optional or required", "none", "whether clients are asked for a certificate"},
+    {SECTION_LISTENER, "HTTP2", &option_bool, LISTENER(http2), 0, NULL, BOOLEAN, "yes",
+     "whether HTTP/2 is spoken beside HTTP/1.1"},
+    {SECTION_LISTENER, "MaxBodySize", &option_size, LISTENER(max_body_size), OPTION_DERIVED, NULL, SIZE,
+     "the largest of [Gateway] and all routes",
+     "largest request body on this listener, whatever its route allows"},
+    {SECTION_LISTENER, "IdleTimeoutSec", &option_timeout, LISTENER(idle_timeout), OPTION_DERIVED, NULL,
+     TIMEOUT, "that of [Gateway]", "how long a connection is kept without a request"},
+
+    {SECTION_UPSTREAM, "Target", &option_target, UPSTREAM(targets), OPTION_LIST, NULL,
+     ADDRESS_ACCEPTED ", then weight=0 to 256 if not 1", NULL,
+     "where the app listens; several share the requests"},
+    {SECTION_UPSTREAM, "Balance", &option_choice, UPSTREAM(balance), 0, balances, "round-robin",
+     "round-robin", "how requests are shared among the targets"},
+    {SECTION_UPSTREAM, "HealthPath", &option_url_path, UPSTREAM(health_path), 0, NULL,
+     "a path that begins with '/', without blanks", NULL,
+     "what to ask a target for to learn whether it is well"},
+    {SECTION_UPSTREAM, "ConnectTimeoutSec", &option_timeout, UPSTREAM(connect_timeout), 0, NULL, TIMEOUT,
+     "2s", "how long connecting to a target may take"},
+    {SECTION_UPSTREAM, "FirstByteTimeoutSec", &option_timeout, UPSTREAM(first_byte_timeout), 0, NULL, TIMEOUT,
+     "1min", "from the request's end to the response's head"},
+    {SECTION_UPSTREAM, "BetweenBytesTimeoutSec", &option_timeout, UPSTREAM(between_bytes_timeout), 0, NULL,
+     TIMEOUT, "1min", "between two arrivals of response body bytes"},
+    {SECTION_UPSTREAM, "PoolIdleSec", &option_timeout, UPSTREAM(pool_idle_timeout), 0, NULL, TIMEOUT, "30s",
+     "how long an unused connection to a target is kept"},
+    {SECTION_UPSTREAM, "PoolSize", &option_pool_size, UPSTREAM(pool_size), 0, NULL, "0 to 65536", "32",
+     "unused connections kept per target and worker thread"},
+
+    {SECTION_ROUTE, "Methods", &option_methods, ROUTE(methods), OPTION_LIST, NULL,
+     "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT, separated by blanks", NULL,
+     "which methods the route takes; without it, all"},
+    {SECTION_ROUTE, "Upstream", &option_name, ROUTE(upstream), 0, NULL,
+     "the name of an [Upstream NAME] section", NULL, "the app that answers"},
+    {SECTION_ROUTE, "Static", &option_path, ROUTE(files.root), 0, NULL, "the absolute path of a directory",
+     NULL, "the directory whose files are served"},
+    {SECTION_ROUTE, "StaticIndex", &option_file_names, ROUTE(files.index), OPTION_LIST, NULL,
+     "file names without '/', separated by blanks", "index.html",
+     "what is served for a directory: the first that exists"},
+    {SECTION_ROUTE, "StaticSymlinks", &option_choice, ROUTE(files.symlinks), 0, symlinks,
+     "never, beneath or follow", "beneath",
+     "whether symbolic links are followed: not at all, while they stay in the directory, anywhere"},
+    {SECTION_ROUTE, "Respond", &option_respond, 0, 0, NULL,
+     "a status from 200 to 599, then a text of at most 16K in double quotes if any", NULL, "a fixed answer"},
+    {SECTION_ROUTE, "RespondType", &option_media_type, ROUTE(respond.content_type), 0, NULL,
+     "a media type, as text/html; charset=utf-8", "text/plain; charset=utf-8",
+     "the Content-Type of Respond="},
+    {SECTION_ROUTE, "Redirect", &option_redirect, 0, 0, NULL,
+     "301, 302, 303, 307 or 308, then http://…, https://… or a path", NULL, "sends the client elsewhere"},
+    {SECTION_ROUTE, "MaxBodySize", &option_size, ROUTE(max_body_size), OPTION_DERIVED, NULL, SIZE,
+     "that of [Gateway]", "largest request body on this route"},
+    {SECTION_ROUTE, "RequestTimeoutSec", &option_timeout, ROUTE(request_timeout), 0, NULL, TIMEOUT,
+     "infinity", "from the whole request's arrival to the response's head"},
+
+    {SECTION_CHECK, "Connect", &option_check_connect, 0, 0, NULL,
+     ADDRESS_ACCEPTED ", or a host name in place of the address", NULL,
+     "passes when a connection is accepted there"},
+    {SECTION_CHECK, "Http", &option_check_http, 0, 0, NULL,
+     "http://host[:port]/path, or unix:/path/of/socket:/path", NULL,
+     "passes when the answer to a GET has a status from 200 to 399"},
+    {SECTION_CHECK, "Path", &option_check_path, 0, 0, NULL,
+     "an absolute path, then access= with letters of rwx if it is to be more than there", NULL,
+     "passes when the file or directory is there and may be used so"},
+    {SECTION_CHECK, "Unit", &option_check_unit, 0, 0, NULL, "the name of a systemd unit with its suffix",
+     NULL, "passes when the unit is active"},
+    {SECTION_CHECK, "TimeoutSec", &option_finite, CHECK(timeout), 0, NULL, FINITE, "5s",
+     "how long to try until the check has failed"},
+    {SECTION_CHECK, "Required", &option_bool, CHECK(required), 0, NULL, BOOLEAN, "yes",
+     "whether the gateway refuses to start when the check fails"},
+};
+/* clang-format on */
+
+static const char *const kinds[_SECTION_KIND_MAX] = {
+    [SECTION_GATEWAY] = "Gateway", [SECTION_LISTENER] = "Listener", [SECTION_UPSTREAM] = "Upstream",
+    [SECTION_ROUTE] = "Route",     [SECTION_CHECK] = "Check",
+};
+
+const char *section_kind_to_string(enum section_kind kind)
+{
+    assert(kind < _SECTION_KIND_MAX);
+    return kinds[kind];
+}
+
+enum section_kind section_kind_from_string(const char *word)
+{
+    for (enum section_kind kind = 0; kind < _SECTION_KIND_MAX; kind++)
+        if (streq(kinds[kind], word))
+            return kind;
+    return _SECTION_KIND_MAX;
+}
+
+const struct config_option *config_options(size_t *ret_n)
+{
+    *ret_n = ARRAY_SIZE(options);
+    return options;
+}
+
+const struct config_option *config_option_find(enum section_kind section, const char *key)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        if (options[i].section == section && streq(options[i].key, key))
+            return &options[i];
+    return NULL;
+}

@@ -1,0 +1,221 @@
+/* Values that name something outside this process: targets, and what checks ask. */
+
+#include "config/address.h"
+#include "config/values.h"
+#include "util/parse.h"
+
+static bool refuse(struct strbuf *error, const char *message)
+{
+    strbuf_add_string(error, message);
+    return false;
+}
+
+/* Splits "FIRST [name=REST]": the first word goes to *ret_first, for the caller to free, what follows the '='
+ * to *ret_rest (NULL if there is only one word). */
+static bool split_first(const char *value, const char *name, char **ret_first, const char **ret_rest,
+                        struct strbuf *error)
+{
+    size_t size = strcspn(value, " \t"), name_size = strlen(name);
+    const char *rest = value + size + strspn(value + size, " \t");
+
+    if (*rest != '\0' && (strncmp(rest, name, name_size) != 0 || rest[name_size] != '=' ||
+                          rest[strcspn(rest, " \t")] != '\0')) {
+        strbuf_addf(error, "\"%s\" is not understood", rest);
+        return false;
+    }
+    *ret_first = xstrndup(value, size);
+    *ret_rest = *rest != '\0' ? rest + name_size + 1 : NULL;
+    return true;
+}
+
+static bool parse_target(const struct config_option *option, const char *value, void *member,
+                         struct strbuf *error)
+{
+    struct upstream_config *upstream =
+        container_of((struct target_config **)member, struct upstream_config, targets);
+    struct target_config target = {.index = (unsigned)upstream->n_targets, .weight = 1};
+    _cleanup_free_ char *address = NULL;
+    const char *weight;
+    uint64_t n;
+
+    if (!split_first(value, "weight", &address, &weight, error))
+        return false;
+    if (weight) {
+        if (parse_u64(weight, 0, 256, &n) < 0)
+            return refuse(error, "the weight is not a number from 0 to 256");
+        target.weight = (unsigned)n;
+    }
+    const char *problem = address_parse(address, false, &target.address);
+    if (problem)
+        return refuse(error, problem);
+    for (size_t i = 0; i < upstream->n_targets; i++) {
+        if (address_eq(&upstream->targets[i].address, &target.address)) {
+            strbuf_addf(error, "the same address is a target already, at %s:%u",
+                        upstream->targets[i].place.file, upstream->targets[i].place.line);
+            free(target.address.text);
+            return false;
+        }
+    }
+    if (upstream->n_targets == UPSTREAM_TARGETS_MAX) {
+        free(target.address.text);
+        return refuse(error, "an upstream has at most 256 targets");
+    }
+    upstream->targets = xrealloc(upstream->targets, upstream->n_targets + 1, sizeof(target));
+    upstream->targets[upstream->n_targets++] = target;
+    return true;
+}
+
+static void reset_targets(void *member)
+{
+    struct upstream_config *upstream =
+        container_of((struct target_config **)member, struct upstream_config, targets);
+
+    for (size_t i = 0; i < upstream->n_targets; i++)
+        free(upstream->targets[i].address.text);
+    free(upstream->targets);
+    upstream->targets = NULL;
+    upstream->n_targets = 0;
+}
+const struct option_type option_target = {parse_target, reset_targets};
+
+/* A check asks one thing only, so whatever an earlier value left is replaced as a whole. */
+static void reset_check(void *member)
+{
+    struct check_config *check = member;
+
+    set_string(&check->target, NULL);
+    set_string(&check->address.text, NULL);
+    set_string(&check->http_host, NULL);
+    set_string(&check->http_path, NULL);
+    check->address = (struct address_config){0};
+}
+
+static bool parse_check_connect(const struct config_option *option, const char *value, void *member,
+                                struct strbuf *error)
+{
+    struct check_config *check = member;
+    struct address_config address;
+    const char *problem = address_parse(value, true, &address);
+
+    if (problem)
+        return refuse(error, problem);
+    reset_check(check);
+    check->kind = CHECK_CONNECT;
+    check->target = xstrdup(value);
+    check->address = address;
+    return true;
+}
+const struct option_type option_check_connect = {parse_check_connect, reset_check};
+
+/* Takes a URL apart: the address to connect to, the Host field, the path with its query. Returns what is
+ * wrong. */
+static const char *split_url(const char *url, struct address_config *ret_address, char **ret_host,
+                             const char **ret_path)
+{
+    for (const char *p = url; *p; p++)
+        if (*p <= 0x20 || *p >= 0x7f || *p == '#')
+            return "a URL contains neither blanks nor '#', and only ASCII";
+
+    _cleanup_strbuf_ struct strbuf address = STRBUF_INIT;
+    const char *host = "localhost", *path;
+    size_t host_size = strlen(host);
+
+    if (strncmp(url, "unix:", 5) == 0) {
+        path = strstr(url, ":/") ? strchr(url + 5, ':') : NULL;
+        if (!path || path[1] != '/')
+            return "after the socket's path, \":/path\" is missing";
+        strbuf_add(&address, url, (size_t)(path - url));
+        path++;
+    } else if (strncmp(url, "http://", 7) == 0) {
+        host = url + 7;
+        host_size = strcspn(host, "/?");
+        path = host + host_size;
+        if (memchr(host, '@', host_size))
+            return "a user or password in the URL is not supported";
+        if (*path == '?')
+            return "the path is missing before '?'";
+        strbuf_add(&address, host, host_size);
+        const char *colon = memrchr(host, ':', host_size);
+        if (!colon || memchr(colon, ']', (size_t)(host + host_size - colon)))
+            strbuf_add_string(&address, ":80");
+    } else if (strncmp(url, "https://", 8) == 0) {
+        return "https is not supported here; Connect= checks that something listens";
+    } else {
+        return "neither http:// nor unix: stands at the beginning";
+    }
+
+    const char *problem = address_parse(strbuf_string(&address), true, ret_address);
+    if (problem)
+        return problem;
+    *ret_host = xstrndup(host, host_size);
+    *ret_path = *path ? path : "/";
+    return NULL;
+}
+
+static bool parse_check_http(const struct config_option *option, const char *value, void *member,
+                             struct strbuf *error)
+{
+    struct check_config *check = member;
+    struct address_config address;
+    const char *path;
+    char *host;
+    const char *problem = split_url(value, &address, &host, &path);
+
+    if (problem)
+        return refuse(error, problem);
+    reset_check(check);
+    check->kind = CHECK_HTTP;
+    check->target = xstrdup(value);
+    check->address = address;
+    check->http_host = host;
+    check->http_path = xstrdup(path);
+    return true;
+}
+const struct option_type option_check_http = {parse_check_http, reset_check};
+
+static bool parse_check_path(const struct config_option *option, const char *value, void *member,
+                             struct strbuf *error)
+{
+    struct check_config *check = member;
+    _cleanup_free_ char *path = NULL;
+    const char *access_letters;
+    int mode = F_OK;
+
+    if (value[0] != '/')
+        return refuse(error, "not an absolute path");
+    if (!split_first(value, "access", &path, &access_letters, error))
+        return false;
+    if (access_letters && (*access_letters == '\0' || access_letters[strspn(access_letters, "rwx")] != '\0'))
+        return refuse(error, "access= is followed by some of the letters r, w and x");
+    for (const char *p = access_letters; p && *p; p++)
+        mode |= *p == 'r' ? R_OK : *p == 'w' ? W_OK : X_OK;
+    reset_check(check);
+    check->kind = CHECK_PATH;
+    check->target = TAKE_PTR(path);
+    check->path_mode = mode;
+    return true;
+}
+const struct option_type option_check_path = {parse_check_path, reset_check};
+
+static bool parse_check_unit(const struct config_option *option, const char *value, void *member,
+                             struct strbuf *error)
+{
+    static const char *const suffixes[] = {".service", ".socket", ".device", ".mount", ".automount", ".swap",
+                                           ".target",  ".path",   ".timer",  ".slice", ".scope"};
+    struct check_config *check = member;
+    const char *dot = strrchr(value, '.');
+    bool has_suffix = false;
+
+    for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
+        has_suffix = has_suffix || streq(dot, suffixes[i]);
+    if (!has_suffix || dot == value)
+        return refuse(error, "a unit's name ends in .service or another unit type");
+    if (strlen(value) > 255 ||
+        value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")] != '\0')
+        return refuse(error, "not a unit name");
+    reset_check(check);
+    check->kind = CHECK_UNIT;
+    check->target = xstrdup(value);
+    return true;
+}
+const struct option_type option_check_unit = {parse_check_unit, reset_check};
