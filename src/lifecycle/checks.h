@@ -9,6 +9,7 @@ struct check_result {
     const struct check_config *check;
     bool passed;
     usec_t duration;
+    unsigned tries;
     char *reason; /* why it failed, for people; NULL when it passed */
 };
 

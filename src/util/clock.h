@@ -39,3 +39,9 @@ static inline usec_t usec_sub(usec_t a, usec_t b)
 {
     return a == USEC_INFINITY ? USEC_INFINITY : a > b ? a - b : 0;
 }
+
+/* The earlier of two times; an expression where MIN() in MIN() would shadow itself. */
+static inline usec_t usec_min(usec_t a, usec_t b)
+{
+    return a < b ? a : b;
+}

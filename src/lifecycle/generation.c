@@ -1,0 +1,84 @@
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "lifecycle/generation.h"
+#include "util/parse.h"
+
+#define FILE_NAME "generation"
+#define TEMPORARY_NAME ".generation.new"
+
+/* Twenty digits and a line feed, and one more to see that there is too much. */
+#define CONTENTS_MAX 22
+
+static int read_number(int directory, uint64_t *ret)
+{
+    _cleanup_close_ int fd =
+        openat(directory, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EBADMSG;
+
+    char contents[CONTENTS_MAX + 1];
+    ssize_t n;
+    do
+        n = read(fd, contents, CONTENTS_MAX);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    if (n > 0 && contents[n - 1] == '\n')
+        n--;
+    contents[n] = '\0';
+    /* The highest number has no successor. */
+    if (strlen(contents) != (size_t)n || parse_u64(contents, 0, UINT64_MAX - 1, ret) < 0)
+        return -EBADMSG;
+    return 0;
+}
+
+static int write_contents(int fd, uint64_t number)
+{
+    char contents[CONTENTS_MAX + 1];
+    const int size = snprintf(contents, sizeof(contents), "%" PRIu64 "\n", number);
+    const ssize_t n = write(fd, contents, (size_t)size);
+    if (n != size)
+        return n < 0 ? -errno : -EIO;
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_number(int directory, uint64_t number)
+{
+    /* A crash may have left one behind, whatever it is. */
+    unlinkat(directory, TEMPORARY_NAME, 0);
+    _cleanup_close_ int fd =
+        openat(directory, TEMPORARY_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return -errno;
+    int r = write_contents(fd, number);
+    if (r == 0 && renameat(directory, TEMPORARY_NAME, directory, FILE_NAME) < 0)
+        r = -errno;
+    if (r < 0) {
+        unlinkat(directory, TEMPORARY_NAME, 0);
+        return r;
+    }
+    /* Without this the rename may be undone by a power failure; the number would be used twice. */
+    return fsync(directory) < 0 ? -errno : 0;
+}
+
+int generation_next(const char *directory, uint64_t *ret)
+{
+    uint64_t number = 0;
+    *ret = 1;
+    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    const int read_result = read_number(fd, &number);
+    *ret = number + 1;
+    const int write_result = write_number(fd, *ret);
+    if (write_result < 0)
+        return write_result;
+    return read_result == -ENOENT ? 0 : read_result;
+}
