@@ -1,8 +1,8 @@
 #pragma once
 /* One HTTP/1.1 exchange with one target, and the pool of idle connections to it.
  *
- * The client knows exactly how far an exchange came, because whether a request may be tried again hangs on it:
- * an outcome says whether any byte of the request was handed to the kernel, on a fresh or a reused
+ * The client knows exactly how far an exchange came, because whether a request may be tried again hangs on
+ * it: an outcome says whether any byte of the request was handed to the kernel, on a fresh or a reused
  * connection, and whether any byte of a response came back. It decides nothing: trying again is the caller's.
  *
  * Everything runs on the thread of the loop it was made with. Callbacks are never called from within
@@ -22,12 +22,12 @@ struct client;         /* one exchange */
 
 enum client_error {
     CLIENT_OK,
-    CLIENT_CONNECT_FAILED,        /* refused, unreachable, no such socket, no descriptor: nothing was sent */
+    CLIENT_CONNECT_FAILED, /* refused, unreachable, no such socket, no descriptor: nothing was sent */
     CLIENT_CONNECT_TIMEOUT,
-    CLIENT_SEND_FAILED,           /* the connection broke while the request was written and no response came */
-    CLIENT_CLOSED_EARLY,          /* closed or reset before a whole response head came */
-    CLIENT_BAD_RESPONSE,          /* what came is not HTTP/1, or its framing is ambiguous */
-    CLIENT_FIRST_BYTE_TIMEOUT,    /* no response head in time */
+    CLIENT_SEND_FAILED,        /* the connection broke while the request was written and no response came */
+    CLIENT_CLOSED_EARLY,       /* closed or reset before a whole response head came */
+    CLIENT_BAD_RESPONSE,       /* what came is not HTTP/1, or its framing is ambiguous */
+    CLIENT_FIRST_BYTE_TIMEOUT, /* no response head in time */
     CLIENT_BETWEEN_BYTES_TIMEOUT, /* the body stalled */
     CLIENT_TRUNCATED,             /* closed or reset before the body was whole */
     _CLIENT_ERROR_MAX,
@@ -38,11 +38,12 @@ const char *client_error_to_string(enum client_error error);
 
 struct client_outcome {
     enum client_error error;
-    int os_error;         /* errno behind it, 0 if none */
-    bool sent;            /* at least one byte of the request was accepted by the kernel */
-    bool reused;          /* the connection came from the pool */
-    bool response_began;  /* at least one byte of a response (1xx too) was received */
-    usec_t duration;      /* from client_start() */
+    int os_error;        /* errno behind it, 0 if none */
+    const char *detail;  /* what was wrong with the response, in a few constant words, or NULL */
+    bool sent;           /* at least one byte of the request was accepted by the kernel */
+    bool reused;         /* the connection came from the pool */
+    bool response_began; /* at least one byte of a response (1xx too) was received */
+    usec_t duration;     /* from client_start() */
 };
 
 struct client_header {
@@ -55,9 +56,9 @@ struct client_response {
     struct slice reason;
     const struct client_header *headers; /* all of them, hop-by-hop ones too */
     size_t n_headers;
-    uint64_t content_length; /* UINT64_MAX: not known; of the body the client will get: 0 for HEAD, 204, 304 */
+    uint64_t content_length;  /* of the body that on_body will get; UINT64_MAX: not known */
     uint64_t declared_length; /* the Content-Length field, also for HEAD and 304; UINT64_MAX: none */
-    bool has_body;           /* on_body will be called */
+    bool has_body;            /* on_body will be called */
 };
 
 struct client_callbacks {
@@ -67,21 +68,22 @@ struct client_callbacks {
      * followed by nothing: take the connection with client_steal(), or cancel. When has_body is false the
      * exchange is over with this call, and on_done follows. */
     void (*on_head)(void *userdata, const struct client_response *response);
-    /* Body bytes (already unchunked), never empty unless `final`. They stay valid until client_continue(), and
-     * until then nothing further comes, not even on_done. */
+    /* Body bytes (already unchunked), never empty unless `final`. They stay valid until client_continue(),
+     * and until then nothing further comes, not even on_done. */
     void (*on_body)(void *userdata, struct slice data, bool final);
-    /* The exchange is over, well or badly, and the client object is gone when this returns. After a final
-     * on_body it comes once client_continue() was called. Never called after client_cancel(). */
+    /* The exchange is over, well or badly, and the client object is gone. After a final on_body it comes once
+     * client_continue() was called. Never called after client_cancel(). */
     void (*on_done)(void *userdata, const struct client_outcome *outcome);
 };
 
+/* The bytes must stay valid until on_done, or until the client is cancelled or stolen. */
 struct client_request {
-    struct slice head;    /* serialised: request line, fields, empty line. Must stay valid until on_done/cancel */
-    struct slice body;    /* whole; may be empty. Same lifetime. */
-    bool is_head;         /* the response has no body */
-    bool is_upgrade;      /* a 101 is acceptable; otherwise it is CLIENT_BAD_RESPONSE */
-    bool fresh;           /* do not use a pooled connection */
-    usec_t first_byte_timeout;   /* 0: the upstream's */
+    struct slice head;         /* serialised: request line, fields, empty line */
+    struct slice body;         /* whole; may be empty */
+    bool is_head;              /* the response has no body */
+    bool is_upgrade;           /* a 101 is acceptable; otherwise it is CLIENT_BAD_RESPONSE */
+    bool fresh;                /* do not use a pooled connection */
+    usec_t first_byte_timeout; /* 0: the upstream's */
 };
 
 /* One for each loop, made before the pools and freed after them, before the loop is. Negative errno when no
@@ -107,11 +109,12 @@ size_t client_pool_idle(const struct client_pool *pool);
 /* Starts an exchange. Always succeeds; a failure is told by on_done, from the loop. */
 struct client *client_start(struct client_pool *pool, const struct client_request *request,
                             const struct client_callbacks *callbacks, void *userdata);
-/* The bytes of the last on_body are no longer needed. What is next (on_body, on_done) comes from the loop, not
- * from within this call, which may be made in on_body itself. */
+/* The bytes of the last on_body are no longer needed. What is next (on_body, on_done) comes from the loop,
+ * not from within this call, which may be made in on_body itself. */
 void client_continue(struct client *client);
-/* Ends the exchange at once: its connection is closed, no callback follows. */
+/* Ends the exchange at once: its connection is closed, no callback follows. What a callback was given is not
+ * valid any more, also within that callback. */
 void client_cancel(struct client *client);
-/* After on_head with 101: takes the socket, whose input buffer holds what came after the head. The client is
- * gone afterwards, without on_done. The caller closes the socket. */
+/* After on_head with 101: takes the socket, which is not being read and whose input buffer holds what came
+ * after the head. The client is gone afterwards, as by client_cancel(). The caller closes the socket. */
 struct st_h2o_socket_t *client_steal(struct client *client);
