@@ -1,6 +1,6 @@
 #pragma once
-/* What the client needs of libh2o, its sockets and event loop, and what their headers need to be told. Of this folder only
- * the client does. */
+/* What the client needs of libh2o, its sockets and event loop, and what their headers need to be told. Only
+ * the client includes this. */
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wundef"
