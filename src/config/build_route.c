@@ -51,8 +51,8 @@ static void split_pattern(const struct draft *draft, const struct section *secti
     else if (*host && !host_name_is_valid(is_suffix ? host + 2 : host))
         section_error(draft, section, NULL, accepted, "\"%s\" is not a host", host);
     for (const char *p = route->path; *p; p++) {
-        if (*p <= 0x20 || *p >= 0x7f || *p == '?' || *p == '#') {
-            section_error(draft, section, NULL, "visible ASCII but ? and #, others as %-escapes",
+        if ((unsigned char)*p <= 0x20 || *p == 0x7f || strchr("?#%", *p)) {
+            section_error(draft, section, NULL, "visible characters but ?, # and %, none of them escaped",
                           "a character that no path contains");
             break;
         }
