@@ -1,6 +1,8 @@
 #include "router/tree.h"
 
 _Static_assert(sizeof(struct tree_node) == 64, "a tree node is one cache line");
+_Static_assert(sizeof(struct tree_leaf) == sizeof(struct slice), "leaves are counted in slices");
+_Static_assert(sizeof(struct tree_entry) == sizeof(struct slice), "leaves are counted in slices");
 
 static inline uint64_t load64(const char *p)
 {
@@ -52,17 +54,26 @@ static inline const struct tree_node *static_child(const struct tree *tree, cons
     return &tree->nodes[node->children + i];
 }
 
-static inline bool take_leaf(const struct tree_leaf *leaf, enum method method, struct router_match *match)
+static inline bool edge_matches(const struct tree_node *node, const char *at, const char *end)
 {
-    const struct route_config *route = leaf->by_method[method].route;
-    if (!route) {
+    size_t size = node->edge_size;
+    const char *edge = size <= TREE_SHORT_EDGE ? node->short_edge : node->long_edge;
+    return (size_t)(end - at) >= size && bytes_equal(at, edge, size);
+}
+
+static inline bool take_leaf(const struct tree *tree, uint32_t offset, enum method method,
+                             struct router_match *match)
+{
+    const struct tree_leaf *leaf = (const struct tree_leaf *)&tree->leaves[offset];
+    if (!leaf->entry_of[method]) {
         match->allowed |= leaf->methods;
         return false;
     }
-    match->route = route;
+    const struct tree_entry *entry = &leaf->entries[leaf->entry_of[method] - 1];
+    match->route = entry->route;
     match->n_params = leaf->n_params;
     for (unsigned i = 0; i < leaf->n_params; i++)
-        match->params[i].name = leaf->by_method[method].names[i];
+        match->params[i].name = entry->names[i];
     return true;
 }
 
@@ -76,12 +87,11 @@ enum router_result tree_lookup(const struct tree *tree, struct slice path, enum 
     for (;;) {
         /* Down: `at` stands behind the edge that led to `node`. */
         if (at == end) {
-            if (node->leaf && take_leaf(node->leaf, method, match))
+            if (node->leaf && take_leaf(tree, node->leaf, method, match))
                 return ROUTER_FOUND;
         } else {
             const struct tree_node *child = static_child(tree, node, (unsigned char)*at);
-            if (child && (size_t)(end - at) >= child->edge_size &&
-                bytes_equal(at, child->edge, child->edge_size)) {
+            if (child && edge_matches(child, at, end)) {
                 at += child->edge_size;
                 node = child;
                 continue;
@@ -103,7 +113,7 @@ enum router_result tree_lookup(const struct tree *tree, struct slice path, enum 
                 if (node->rest) {
                     /* A catch-all stands behind a '/', which belongs to its value. */
                     match->params[n_params].value = slice_make(at - 1, (size_t)(end - at) + 1);
-                    if (take_leaf(node->rest, method, match))
+                    if (take_leaf(tree, node->rest, method, match))
                         return ROUTER_FOUND;
                 }
                 if (!node->is_param)
@@ -124,10 +134,9 @@ struct tree *tree_free(struct tree *tree)
     if (!tree)
         return NULL;
     free(tree->nodes);
-    free(tree->edges);
-    free(tree->tables);
     free(tree->leaves);
-    free(tree->names);
+    free(tree->long_edges);
+    free(tree->tables);
     free(tree);
     return NULL;
 }

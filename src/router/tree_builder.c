@@ -29,7 +29,6 @@ struct tree_builder {
     struct branch *root;
     struct slice **names;
     size_t n_routes;
-    size_t n_branches, n_claims, n_names, n_tables, edge_bytes; /* counted by measure() */
 };
 
 static struct branch *branch_new(const char *edge, size_t size)
@@ -229,85 +228,116 @@ int tree_builder_add(struct tree_builder *builder, const struct pattern *pattern
     return 0;
 }
 
-/* Sums up what the tree will need. */
-static void measure(struct tree_builder *builder, const struct branch *branch)
-{
-    builder->n_branches++;
-    builder->edge_bytes += branch->edge_size;
-    if (branch->n_children > TREE_INDEX_SIZE)
-        builder->n_tables++;
-    const struct claim *claims[] = {branch->leaf, branch->rest};
-    for (size_t i = 0; i < ARRAY_SIZE(claims); i++)
-        if (claims[i]) {
-            builder->n_claims++;
-            builder->n_names += claims[i]->n_params * _METHOD_MAX;
-        }
-    for (size_t i = 0; i < branch->n_children; i++)
-        measure(builder, branch->children[i]);
-    if (branch->param)
-        measure(builder, branch->param);
-}
-
-/* How much of the tree's memory has been given out. */
-struct fill {
-    size_t nodes, claims, names, tables, edge_bytes;
+/* How much memory a tree needs, and how much of it was given out. */
+struct extent {
+    size_t nodes, leaf_units, tables, long_edge_bytes;
 };
 
-static const struct tree_leaf *build_leaf(struct tree *tree, struct fill *fill, const struct claim *claim)
+/* The distinct routes of a claim. They differ in names too, so that a route has one entry. */
+static size_t claim_entries(const struct claim *claim)
+{
+    size_t n = 0;
+    for (enum method m = 0; m < _METHOD_MAX; m++) {
+        bool is_first = claim->routes[m] != NULL;
+        for (enum method k = 0; k < m && is_first; k++)
+            is_first = claim->routes[k] != claim->routes[m];
+        n += is_first;
+    }
+    return n;
+}
+
+static size_t claim_units(const struct claim *claim)
+{
+    return claim ? 1 + claim_entries(claim) * (1 + claim->n_params) : 0;
+}
+
+static void measure(const struct branch *branch, struct extent *extent)
+{
+    extent->nodes++;
+    if (branch->edge_size > TREE_SHORT_EDGE)
+        extent->long_edge_bytes += branch->edge_size;
+    if (branch->n_children > TREE_INDEX_SIZE)
+        extent->tables++;
+    extent->leaf_units += claim_units(branch->leaf) + claim_units(branch->rest);
+    for (size_t i = 0; i < branch->n_children; i++)
+        measure(branch->children[i], extent);
+    if (branch->param)
+        measure(branch->param, extent);
+}
+
+static uint32_t build_leaf(struct tree *tree, struct extent *fill, const struct claim *claim)
 {
     if (!claim)
-        return NULL;
-    struct tree_leaf *leaf = &tree->leaves[fill->claims++];
+        return 0;
+    uint32_t offset = (uint32_t)fill->leaf_units;
+    struct tree_leaf *leaf = (struct tree_leaf *)&tree->leaves[offset];
+    struct slice *names = &tree->leaves[offset + 1 + claim_entries(claim)];
+    fill->leaf_units += claim_units(claim);
+
     leaf->methods = claim->methods;
-    leaf->n_params = (unsigned)claim->n_params;
-    const struct slice *copied = NULL, *copy = NULL;
+    leaf->n_params = (uint8_t)claim->n_params;
+    uint8_t n_entries = 0;
     for (enum method m = 0; m < _METHOD_MAX; m++) {
         if (!claim->routes[m])
             continue;
-        leaf->by_method[m].route = claim->routes[m];
-        if (claim->names[m] != copied) {
-            copied = claim->names[m];
-            copy = &tree->names[fill->names];
-            memcpy(&tree->names[fill->names], copied, claim->n_params * sizeof(struct slice));
-            fill->names += claim->n_params;
+        uint8_t entry = 0;
+        while (entry < n_entries && leaf->entries[entry].route != claim->routes[m])
+            entry++;
+        if (entry == n_entries) {
+            leaf->entries[n_entries++] = (struct tree_entry){claim->routes[m], names};
+            memcpy(names, claim->names[m], claim->n_params * sizeof(*names));
+            names += claim->n_params;
         }
-        leaf->by_method[m].names = copy;
+        leaf->entry_of[m] = (uint8_t)(entry + 1);
     }
-    if (!leaf->by_method[METHOD_HEAD].route && leaf->by_method[METHOD_GET].route) {
-        leaf->by_method[METHOD_HEAD] = leaf->by_method[METHOD_GET];
+    if (!leaf->entry_of[METHOD_HEAD] && leaf->entry_of[METHOD_GET]) {
+        leaf->entry_of[METHOD_HEAD] = leaf->entry_of[METHOD_GET];
         leaf->methods |= METHOD_BIT(METHOD_HEAD);
     }
-    return leaf;
+    return offset;
 }
 
-static void build_node(struct tree *tree, struct fill *fill, const struct branch *branch, size_t at,
+static void build_edge(struct tree *tree, struct extent *fill, const struct branch *branch,
+                       struct tree_node *node)
+{
+    char *edge = node->short_edge;
+    if (branch->edge_size > TREE_SHORT_EDGE) {
+        node->long_edge = edge = tree->long_edges + fill->long_edge_bytes;
+        fill->long_edge_bytes += branch->edge_size;
+    }
+    memcpy(edge, branch->edge, branch->edge_size);
+    node->edge_size = (uint16_t)branch->edge_size;
+}
+
+static void build_index(struct tree *tree, struct extent *fill, const struct branch *branch,
+                        struct tree_node *node)
+{
+    if (branch->n_children <= TREE_INDEX_SIZE) {
+        for (size_t i = 0; i < branch->n_children; i++)
+            node->index |= (uint64_t)(unsigned char)branch->children[i]->edge[0] << (8 * i);
+    } else {
+        uint8_t *table = tree->tables[fill->tables++];
+        for (size_t i = 0; i < branch->n_children; i++)
+            table[(unsigned char)branch->children[i]->edge[0]] = (uint8_t)(i + 1);
+        node->table = table;
+    }
+    node->n_children = (uint8_t)branch->n_children;
+}
+
+static void build_node(struct tree *tree, struct extent *fill, const struct branch *branch, size_t at,
                        size_t parent)
 {
     struct tree_node *node = &tree->nodes[at];
     node->parent = (uint32_t)parent;
-    node->edge = tree->edges + fill->edge_bytes;
-    node->edge_size = (uint16_t)branch->edge_size;
-    memcpy(tree->edges + fill->edge_bytes, branch->edge, branch->edge_size);
-    fill->edge_bytes += branch->edge_size;
+    build_edge(tree, fill, branch, node);
+    build_index(tree, fill, branch, node);
     node->leaf = build_leaf(tree, fill, branch->leaf);
     node->rest = build_leaf(tree, fill, branch->rest);
 
-    node->n_children = (uint16_t)branch->n_children;
     node->children = (uint32_t)fill->nodes;
     fill->nodes += branch->n_children;
-    uint8_t *table = branch->n_children > TREE_INDEX_SIZE ? tree->tables[fill->tables++] : NULL;
-    for (size_t i = 0; i < branch->n_children; i++) {
-        unsigned char first = (unsigned char)branch->children[i]->edge[0];
-        if (table)
-            table[first] = (uint8_t)(i + 1);
-        else
-            node->index |= (uint64_t)first << (8 * i);
-    }
-    if (table)
-        node->table = table;
     for (size_t i = 0; i < branch->n_children; i++)
         build_node(tree, fill, branch->children[i], node->children + i, at);
-
     if (branch->param) {
         node->param = (uint32_t)fill->nodes++;
         tree->nodes[node->param].is_param = true;
@@ -315,24 +345,22 @@ static void build_node(struct tree *tree, struct fill *fill, const struct branch
     }
 }
 
-struct tree *tree_builder_finish(struct tree_builder *builder)
+struct tree *tree_builder_finish(const struct tree_builder *builder)
 {
-    builder->n_branches = builder->n_claims = builder->n_names = builder->n_tables = builder->edge_bytes = 0;
-    measure(builder, builder->root);
+    struct extent extent = {.leaf_units = 1};
+    measure(builder->root, &extent);
 
     struct tree *tree = xcalloc(1, sizeof(*tree));
-    tree->nodes = aligned_alloc(_Alignof(struct tree_node), builder->n_branches * sizeof(*tree->nodes));
+    tree->nodes = aligned_alloc(_Alignof(struct tree_node), extent.nodes * sizeof(*tree->nodes));
     if (!tree->nodes)
         abort();
-    memset(tree->nodes, 0, builder->n_branches * sizeof(*tree->nodes));
-    tree->n_nodes = builder->n_branches;
-    tree->edges = xcalloc(builder->edge_bytes, 1);
-    tree->tables = xcalloc(builder->n_tables, sizeof(*tree->tables));
-    tree->leaves = xcalloc(builder->n_claims, sizeof(*tree->leaves));
-    tree->names = xcalloc(builder->n_names, sizeof(*tree->names));
+    memset(tree->nodes, 0, extent.nodes * sizeof(*tree->nodes));
+    tree->leaves = xcalloc(extent.leaf_units, sizeof(*tree->leaves));
+    tree->long_edges = xcalloc(extent.long_edge_bytes, 1);
+    tree->tables = xcalloc(extent.tables, sizeof(*tree->tables));
 
-    struct fill fill = {.nodes = 1};
+    struct extent fill = {.nodes = 1, .leaf_units = 1};
     build_node(tree, &fill, builder->root, 0, 0);
-    assert(fill.nodes == builder->n_branches && fill.edge_bytes == builder->edge_bytes);
+    assert(memcmp(&fill, &extent, sizeof(fill)) == 0);
     return tree;
 }

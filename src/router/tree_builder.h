@@ -17,4 +17,4 @@ int tree_builder_add(struct tree_builder *builder, const struct pattern *pattern
     _warn_unused_;
 
 /* The tree of what was added so far. Routes for GET take HEAD too where no other does. */
-struct tree *tree_builder_finish(struct tree_builder *builder);
+struct tree *tree_builder_finish(const struct tree_builder *builder);
