@@ -1,0 +1,46 @@
+"""The client that never retries (tests/tools/loss), run inside a machine."""
+
+import json
+import signal
+import subprocess
+
+
+class LossClient:
+    """Runs beside the test from `with` to its end, or until `finish()`; then the report is in `report`."""
+
+    PATH = "/usr/local/bin/loss"
+
+    def __init__(self, machine, binary, *options, target="127.0.0.1:80"):
+        self.machine = machine
+        if not machine.path(self.PATH).exists():
+            machine.copy_in(binary, self.PATH)
+        # A run that nobody ends, ends by itself.
+        self.command = machine.enter(self.PATH, "--json", "--progress", "--duration=120", *options, target)
+        self.process = None
+        self.report = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        # The first line of progress: it has been sending for a second.
+        self.first_line = self.process.stderr.readline()
+        return self
+
+    def __exit__(self, *exception):
+        self.finish()
+
+    def finish(self, timeout=60):
+        if self.report is None:
+            self.process.send_signal(signal.SIGINT)
+            out, err = self.process.communicate(timeout=timeout)
+            assert self.process.returncode in (0, 1), f"the loss client failed: {self.first_line}{err}"
+            self.report = json.loads(out)
+        return self.report
+
+    def summary(self):
+        """What to show when a promise is broken."""
+        keys = ("requests", "lost", "connects", "forced_reconnects_announced", "forced_reconnects_unannounced",
+                "stall_us", "gap_us")
+        report = self.report
+        outcomes = {name: count for name, count in report["outcomes"].items() if count}
+        return json.dumps({**{key: report[key] for key in keys}, "outcomes": outcomes, "losses": report["losses"][:5]})
