@@ -16,6 +16,9 @@ struct loop *loop_free(struct loop *loop);
 /* Waits for events at most until the next timer or `max_wait` and runs their callbacks. */
 int loop_run_once(struct loop *loop, usec_t max_wait);
 struct st_h2o_evloop_t *loop_h2o(struct loop *loop);
+/* The epoll descriptor behind the loop, for registrations that h2o does not offer; negative errno when it
+ * cannot be told. It stays the loop's. */
+int loop_epoll_fd(struct loop *loop);
 
 /* Calls `callback` on this loop's thread, in order. May be called from any thread. */
 void loop_post(struct loop *loop, void (*callback)(void *userdata), void *userdata);

@@ -9,6 +9,7 @@
 #include "journal/journal.h"
 #include "metrics/metrics.h"
 #include "router/router.h"
+#include "upstream/health.h"
 
 struct server;
 struct tls_config; /* http/tls.h: one listener's certificates, shared by all workers */
@@ -27,6 +28,7 @@ struct server_options {
     const struct router *router;  /* NULL with a handler */
     struct metrics_shard *metrics;
     struct journal *journal;
+    struct health *health; /* NULL with a handler */
     const struct server_socket *sockets;
     size_t n_sockets;
     request_handler handler; /* NULL: route and proxy */

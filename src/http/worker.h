@@ -12,6 +12,7 @@ struct worker_options {
     const struct router *router;
     struct metrics_shard *metrics;
     struct journal *journal;
+    struct health *health;
     const struct server_socket *sockets;
     size_t n_sockets;
 };

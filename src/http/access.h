@@ -1,0 +1,19 @@
+#pragma once
+/* What is recorded of requests: metrics always, an access record if asked for, and the exceptional ends. */
+
+#include "http/exchange.h"
+#include "upstream/client.h"
+
+/* The exchange is over, whatever came of it. */
+void access_end(struct exchange *exchange);
+/* We answered with an error of our own. */
+void access_refused(struct exchange *exchange, int status, const char *detail);
+/* A request that was ended at the drain deadline; `exchange` or, for one whose body was still arriving over
+ * HTTP/2, `req` alone. */
+void access_cut(struct server *server, struct exchange *exchange, h2o_req_t *req);
+/* A connection was ended whose request had only begun to arrive. */
+void access_cut_head(struct server *server, struct conn *conn);
+/* A try at a target failed; `again` tells what happens next. */
+void access_try_failed(struct exchange *exchange, const struct client_outcome *outcome, bool again);
+/* A target's observed state has changed. */
+void access_target_changed(struct exchange *exchange, bool up, const struct client_outcome *outcome);

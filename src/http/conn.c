@@ -1,0 +1,156 @@
+#include "http/conn.h"
+
+#include <arpa/inet.h>
+#include <sys/un.h>
+
+#include "http/http1.h"
+#include "http/http2.h"
+#include "http/linger.h"
+#include "http/server_internal.h"
+#include "http/tls_internal.h"
+#include "http/tunnel.h"
+
+#define HANDSHAKE_TIMEOUT (10 * USEC_PER_SEC)
+
+struct conn *conn_of_socket(h2o_socket_t *sock)
+{
+    return sock->on_close.data;
+}
+
+struct conn *conn_of(h2o_conn_t *conn)
+{
+    return conn_of_socket(conn->callbacks->get_socket(conn));
+}
+
+static const enum metrics_protocol metrics_protocols[_CONN_KIND_MAX] = {
+    [CONN_HTTP1] = METRICS_HTTP1,
+    [CONN_HTTP2] = METRICS_HTTP2,
+    [CONN_TUNNEL] = METRICS_TUNNEL,
+};
+
+void conn_set_kind(struct conn *conn, enum conn_kind kind)
+{
+    struct metrics_shard *metrics = conn->server->options.metrics;
+
+    if (metrics && conn->kind != CONN_HANDSHAKE)
+        metrics_connection_close(metrics, conn->origin->listener, metrics_protocols[conn->kind]);
+    if (conn->kind == CONN_TUNNEL)
+        conn->server->n_tunnels--;
+    conn->kind = kind;
+    if (conn->kind == CONN_TUNNEL)
+        conn->server->n_tunnels++;
+    if (metrics && conn->kind != CONN_HANDSHAKE)
+        metrics_connection_open(metrics, conn->origin->listener, metrics_protocols[conn->kind]);
+}
+
+void conn_set_busy(struct conn *conn, bool busy)
+{
+    if (conn->busy == busy)
+        return;
+    conn->busy = busy;
+    if (busy)
+        conn->server->n_busy++;
+    else
+        conn->server->n_busy--;
+}
+
+static void on_close(void *data)
+{
+    struct conn *conn = data;
+
+    conn_set_busy(conn, false);
+    conn_set_kind(conn, CONN_HANDSHAKE); /* which is counted nowhere */
+    h2o_timeout_unlink(&conn->timer);
+    list_unlink(&conn->link);
+    conn->server->n_conns--;
+    if (conn->linger_fd >= 0)
+        linger_start(conn->server, TAKE_FD(conn->linger_fd));
+    free(conn);
+}
+
+static void start_http2(struct conn *conn)
+{
+    conn_set_kind(conn, CONN_HTTP2);
+    http2_start(conn);
+}
+
+static void on_handshake(h2o_socket_t *sock, const char *error)
+{
+    struct conn *conn = conn_of_socket(sock);
+
+    h2o_timeout_unlink(&conn->timer);
+    if (error) {
+        h2o_socket_close(sock);
+        return;
+    }
+    h2o_iovec_t protocol = h2o_socket_ssl_get_selected_protocol(sock);
+    if (protocol.len >= 2 && memcmp(protocol.base, "h2", 2) == 0)
+        start_http2(conn);
+    else
+        http1_start(conn);
+}
+
+static void on_handshake_timeout(h2o_timeout_entry_t *entry)
+{
+    conn_abort(container_of(entry, struct conn, timer));
+}
+
+void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
+{
+    struct conn *conn = xcalloc(1, sizeof(*conn));
+    *conn = (struct conn){.server = server, .origin = origin, .sock = sock, .kind = CONN_HANDSHAKE, .linger_fd = -1};
+    conn->timer.cb = on_handshake_timeout;
+    list_append(&server->conns, &conn->link);
+    server->n_conns++;
+    sock->on_close.cb = on_close;
+    sock->on_close.data = conn;
+
+    if (origin->tls) {
+        server_timer_start(server, &conn->timer, HANDSHAKE_TIMEOUT);
+        h2o_socket_ssl_handshake(sock, tls_config_ssl(origin->tls), NULL, on_handshake);
+    } else {
+        http1_start(conn);
+    }
+}
+
+const char *conn_peer(struct conn *conn)
+{
+    if (conn->peer[0])
+        return conn->peer;
+    struct sockaddr_storage address;
+    socklen_t size = h2o_socket_getpeername(conn->sock, (struct sockaddr *)&address);
+    const void *from = NULL;
+    if (size >= sizeof(struct sockaddr_in) && address.ss_family == AF_INET) {
+        from = &((struct sockaddr_in *)&address)->sin_addr;
+    } else if (size >= sizeof(struct sockaddr_in6) && address.ss_family == AF_INET6) {
+        struct in6_addr *in6 = &((struct sockaddr_in6 *)&address)->sin6_addr;
+        from = in6;
+        if (IN6_IS_ADDR_V4MAPPED(in6)) { /* as the client knows itself */
+            from = &in6->s6_addr[12];
+            address.ss_family = AF_INET;
+        }
+    }
+    if (!from || !inet_ntop(address.ss_family, from, conn->peer, sizeof(conn->peer)))
+        snprintf(conn->peer, sizeof(conn->peer), "unix");
+    return conn->peer;
+}
+
+void conn_abort(struct conn *conn)
+{
+    conn->closing = true;
+    switch (conn->kind) {
+    case CONN_HTTP1:
+        http1_abort(conn);
+        break;
+    case CONN_TUNNEL:
+        tunnel_abort(conn);
+        break;
+    case CONN_HANDSHAKE:
+    case CONN_HTTP2:
+        /* Their code owns the socket: it finds it at its end and closes it. */
+        shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
+        break;
+    default:
+        WRONG("connection kind");
+    }
+}

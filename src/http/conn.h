@@ -1,0 +1,51 @@
+#pragma once
+/* One accepted connection, whatever it speaks: what the server knows of it from accept to close.
+ *
+ * A struct conn lives exactly as long as its socket: it is made when the socket is accepted and freed by the
+ * socket's on_close. The protocol on top (http1.c, http2.c, tunnel.c) is found through conn->kind. */
+
+#include <netinet/in.h>
+
+#include "http/h2o.h"
+#include "http/server.h"
+#include "util/list.h"
+
+enum conn_kind {
+    CONN_HANDSHAKE, /* TLS is being negotiated */
+    CONN_HTTP1,
+    CONN_HTTP2,
+    CONN_TUNNEL,
+    _CONN_KIND_MAX,
+};
+
+struct conn {
+    struct server *server;
+    struct list link; /* in server->conns */
+    const struct server_socket *origin;
+    h2o_socket_t *sock; /* NULL once it is closed */
+    enum conn_kind kind;
+    unsigned n_exchanges; /* requests in progress */
+    bool busy;            /* a request has begun to arrive or is in progress */
+    bool closing;         /* we are ending it: nothing more is expected from it */
+    int linger_fd;        /* HTTP/2: a duplicate kept for the lingering close, -1 otherwise */
+    usec_t goaway_at;     /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
+    bool goaway_final;    /* … and whether the second was */
+    void *protocol;       /* http1.c's object while kind is CONN_HTTP1, the tunnel while CONN_TUNNEL */
+    h2o_timeout_entry_t timer; /* of the handshake */
+    struct ucred peer_cred;
+    char peer[INET6_ADDRSTRLEN]; /* filled in by conn_peer() */
+};
+
+/* Takes a freshly accepted socket. */
+void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock);
+/* The connection behind a request. */
+struct conn *conn_of(h2o_conn_t *conn);
+struct conn *conn_of_socket(h2o_socket_t *sock);
+/* Changes what the connection speaks; keeps the metrics right. */
+void conn_set_kind(struct conn *conn, enum conn_kind kind);
+/* Tells the server whether a request is in progress on it; keeps the counts right. */
+void conn_set_busy(struct conn *conn, bool busy);
+/* The client's address without port, "unix" for a Unix socket. Owned by the conn. */
+const char *conn_peer(struct conn *conn);
+/* Ends it now, without a word: what is in flight is lost. */
+void conn_abort(struct conn *conn);

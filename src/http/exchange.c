@@ -1,0 +1,213 @@
+#include "http/exchange.h"
+
+#include "http/access.h"
+#include "http/answer.h"
+#include "http/problem.h"
+#include "http/proxy.h"
+#include "http/request_id.h"
+#include "http/server_internal.h"
+#include "router/path.h"
+
+static void on_dispose(void *p)
+{
+    struct exchange *exchange = p;
+    struct server *server = exchange->server;
+    struct conn *conn = exchange->conn;
+
+    proxy_dispose(exchange->proxy);
+    access_end(exchange);
+    list_unlink(&exchange->link);
+    server->n_exchanges--;
+    conn->n_exchanges--;
+    if (conn->kind == CONN_HTTP2 && conn->n_exchanges == 0)
+        conn_set_busy(conn, false);
+}
+
+static void find_request_id(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+    struct server *server = exchange->server;
+
+    ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("x-request-id"), -1);
+    if (at >= 0 && request_id_is_valid(slice_of_iovec(req->headers.entries[at].value))) {
+        exchange->request_id = slice_of_iovec(req->headers.entries[at].value);
+        return;
+    }
+    char *id = h2o_mem_alloc_pool(&req->pool, REQUEST_ID_SIZE);
+    request_id_format(id, server->id_prefix, ++server->id_counter);
+    exchange->request_id = slice_make(id, REQUEST_ID_SIZE);
+}
+
+/* Everything but the routing. */
+static struct exchange *exchange_new(struct conn *conn, h2o_req_t *req)
+{
+    struct server *server = conn->server;
+    struct exchange *exchange = h2o_mem_alloc_shared(&req->pool, sizeof(*exchange), on_dispose);
+
+    *exchange = (struct exchange){.req = req, .conn = conn, .server = server, .began = now_monotonic()};
+    list_append(&server->exchanges, &exchange->link);
+    server->n_exchanges++;
+    conn->n_exchanges++;
+    conn_set_busy(conn, true);
+    if (server->options.metrics)
+        metrics_request_begin(server->options.metrics);
+    find_request_id(exchange);
+    return exchange;
+}
+
+static void split_target(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+    struct slice raw = slice_of_iovec(req->path);
+    const char *mark = memchr(raw.data, '?', raw.size);
+
+    if (mark) {
+        exchange->query = slice_make(mark, (size_t)(raw.data + raw.size - mark));
+        raw.size = (size_t)(mark - raw.data);
+    }
+    char *out = h2o_mem_alloc_pool(&req->pool, raw.size + 1);
+    size_t size;
+    switch (path_normalize(raw, out, &size)) {
+    case PATH_AS_IS:
+        exchange->path = raw;
+        break;
+    case PATH_NORMALIZED:
+        exchange->path = slice_make(out, size);
+        break;
+    case PATH_INVALID:
+        exchange->path = SLICE_LITERAL("/");
+        exchange->refusal = 400;
+        break;
+    default:
+        WRONG("path result");
+    }
+}
+
+/* Then the last parameter is what a static route serves beneath its root. */
+static bool ends_in_catch_all(const struct route_config *route)
+{
+    size_t size = strlen(route->path);
+    return strchr(route->path, '*') || (route->kind == ROUTE_STATIC && route->path[size - 1] == '/');
+}
+
+static void find_route(struct exchange *exchange)
+{
+    const struct router *router = exchange->server->options.router;
+    struct router_match match;
+
+    switch (router_lookup(router, slice_of_iovec(exchange->req->authority), exchange->path, exchange->method, &match)) {
+    case ROUTER_FOUND:
+        exchange->route = match.route;
+        if (match.n_params && ends_in_catch_all(match.route)) {
+            exchange->rest = match.params[match.n_params - 1].value;
+            exchange->has_rest = true;
+        }
+        break;
+    case ROUTER_METHOD_NOT_ALLOWED:
+        exchange->allowed = match.allowed;
+        exchange->refusal = 405;
+        break;
+    case ROUTER_NOT_FOUND:
+        exchange->refusal = 404;
+        break;
+    default:
+        WRONG("router result");
+    }
+}
+
+struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req)
+{
+    struct exchange *exchange = exchange_new(conn, req);
+
+    exchange->method = method_from_slice(slice_of_iovec(req->method));
+    split_target(exchange);
+    if (!exchange->refusal && exchange->server->options.router)
+        find_route(exchange);
+    return exchange;
+}
+
+uint64_t exchange_max_body(const struct exchange *exchange)
+{
+    uint64_t limit = exchange->conn->origin->listener->max_body_size;
+    if (exchange->route && exchange->route->max_body_size < limit)
+        limit = exchange->route->max_body_size;
+    return limit;
+}
+
+static const char *refusal_text(int status)
+{
+    switch (status) {
+    case 404:
+        return "There is nothing at this address.";
+    case 405:
+        return "This address does not take this method.";
+    default:
+        return "The request's path is malformed.";
+    }
+}
+
+/* "GET, HEAD, POST" */
+static void add_allow(struct exchange *exchange)
+{
+    struct strbuf allow = STRBUF_INIT;
+    for (enum method m = 0; m < METHOD_OTHER; m++)
+        if (exchange->allowed & METHOD_BIT(m))
+            strbuf_addf(&allow, "%s%s", allow.size ? ", " : "", method_to_string(m));
+    h2o_iovec_t value = h2o_strdup(&exchange->req->pool, strbuf_string(&allow), allow.size);
+    h2o_add_header(&exchange->req->pool, &exchange->req->res.headers, H2O_TOKEN_ALLOW, NULL, value.base, value.len);
+    strbuf_deinit(&allow);
+}
+
+void exchange_run(struct exchange *exchange)
+{
+    if (exchange->refusal) {
+        if (exchange->refusal == 405)
+            add_allow(exchange);
+        exchange_refuse(exchange, exchange->refusal, refusal_text(exchange->refusal));
+        return;
+    }
+    if (exchange->server->options.handler) {
+        answer_handler(exchange);
+        return;
+    }
+    switch (exchange->route->kind) {
+    case ROUTE_UPSTREAM:
+        proxy_run(exchange);
+        break;
+    case ROUTE_STATIC:
+        answer_static(exchange);
+        break;
+    case ROUTE_RESPOND:
+        answer_respond(exchange);
+        break;
+    case ROUTE_REDIRECT:
+        answer_redirect(exchange);
+        break;
+    default:
+        WRONG("route kind");
+    }
+}
+
+void exchange_add_common_headers(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, "X-Request-ID",
+                          exchange->request_id.data, exchange->request_id.size);
+}
+
+void exchange_refuse(struct exchange *exchange, int status, const char *detail)
+{
+    access_refused(exchange, status, detail);
+    problem_send(exchange->req, status, detail, exchange->request_id);
+}
+
+void exchange_refuse_malformed(struct conn *conn, h2o_req_t *req, int status, const char *detail)
+{
+    req->input.method = req->method = h2o_iovec_init(H2O_STRLIT("GET"));
+    req->input.path = req->path = h2o_iovec_init(H2O_STRLIT("/"));
+    struct exchange *exchange = exchange_new(conn, req);
+    exchange->method = METHOD_OTHER;
+    exchange->path = SLICE_LITERAL("");
+    exchange->refusal = status;
+    exchange_refuse(exchange, status, detail);
+}

@@ -1,0 +1,55 @@
+#pragma once
+/* The life of one request, from its whole head to the last byte of its response.
+ *
+ *   begin ─► (body arrives) ─► run ─► answer: respond, redirect, files, handler, or proxy ─► end
+ *
+ * An exchange is allocated from the request's pool and ends when that is cleared: that is also how it hears
+ * that the client went away. Whatever it started (an upstream request, timers) is undone there, in one place. */
+
+#include "http/conn.h"
+#include "http/h2o.h"
+#include "router/router.h"
+#include "util/clock.h"
+#include "util/list.h"
+
+struct proxy;
+
+struct exchange {
+    h2o_req_t *req;
+    struct conn *conn;
+    struct server *server;
+    struct list link; /* in server->exchanges */
+    usec_t began;
+
+    enum method method;
+    struct slice path;  /* normalised; what is routed and forwarded */
+    struct slice query; /* with its '?', or empty */
+    struct slice request_id;
+    const struct route_config *route; /* NULL: none */
+    struct slice rest;                /* value of the route's catch-all */
+    bool has_rest;
+    uint32_t allowed; /* for 405 */
+    int refusal;      /* status decided before the body: 400, 404, 405, or 0 */
+    bool cut;         /* we ended it: no second record */
+
+    struct proxy *proxy; /* NULL unless an upstream is asked */
+    unsigned tries;
+    const struct upstream_config *upstream;
+    const struct target_config *target; /* the last one tried */
+};
+
+/* The request's head is complete: counts it, names it, routes it. Never fails; what is wrong with the request
+ * shows in `refusal`. */
+struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req);
+/* The most body bytes this request may bring. */
+uint64_t exchange_max_body(const struct exchange *exchange);
+/* The request is whole (or is refused already): answers it, now or later. */
+void exchange_run(struct exchange *exchange);
+/* Answers with an error instead. `detail` is a sentence. */
+void exchange_refuse(struct exchange *exchange, int status, const char *detail);
+/* The client can no longer be answered: logs the request as cut (at the deadline). */
+void exchange_log_cut(struct exchange *exchange);
+/* Answers what could not be parsed as a request at all. */
+void exchange_refuse_malformed(struct conn *conn, h2o_req_t *req, int status, const char *detail);
+/* Adds the response fields that are on every response of ours. */
+void exchange_add_common_headers(struct exchange *exchange);

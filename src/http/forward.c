@@ -1,0 +1,226 @@
+#include "http/forward.h"
+
+#include "http/server_internal.h"
+
+/* RFC 9110 7.6.1, and what practice adds to it. */
+static const struct slice hop_by_hop[] = {
+    SLICE_LITERAL("connection"),       SLICE_LITERAL("keep-alive"),
+    SLICE_LITERAL("proxy-connection"), SLICE_LITERAL("te"),
+    SLICE_LITERAL("trailer"),          SLICE_LITERAL("transfer-encoding"),
+    SLICE_LITERAL("upgrade"),          SLICE_LITERAL("http2-settings"),
+    SLICE_LITERAL("proxy-authenticate"), SLICE_LITERAL("proxy-authorization"),
+};
+
+/* Whether a comma-separated list names `name`. */
+static bool list_has(struct slice list, struct slice name)
+{
+    const char *p = list.data, *end = p + list.size;
+    while (p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        const char *next = comma ? comma + 1 : end, *last = comma ? comma : end;
+        while (p < last && (*p == ' ' || *p == '\t'))
+            p++;
+        while (last > p && (last[-1] == ' ' || last[-1] == '\t'))
+            last--;
+        if (slice_caseeq(slice_make(p, (size_t)(last - p)), name))
+            return true;
+        p = next;
+    }
+    return false;
+}
+
+bool forward_is_hop_by_hop(struct slice name, struct slice connection)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(hop_by_hop); i++)
+        if (hop_by_hop[i].size == name.size && slice_caseeq(hop_by_hop[i], name))
+            return true;
+    return connection.size && list_has(connection, name);
+}
+
+/* Fields that we write ourselves. */
+static bool is_ours(struct slice name)
+{
+    switch (name.size) {
+    case 4:
+        return slice_caseeq(name, SLICE_LITERAL("host"));
+    case 6:
+        return slice_caseeq(name, SLICE_LITERAL("expect")) || slice_caseeq(name, SLICE_LITERAL("cookie"));
+    case 9:
+        return slice_caseeq(name, SLICE_LITERAL("forwarded")) || slice_caseeq(name, SLICE_LITERAL("x-real-ip"));
+    case 12:
+        return slice_caseeq(name, SLICE_LITERAL("x-request-id"));
+    case 14:
+        return slice_caseeq(name, SLICE_LITERAL("content-length"));
+    case 15:
+        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-for"));
+    case 16:
+        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-host")) ||
+               slice_caseeq(name, SLICE_LITERAL("x-forwarded-port"));
+    case 17:
+        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-proto"));
+    case 18:
+        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-server"));
+    }
+    return false;
+}
+
+static struct slice header_name(const h2o_header_t *header)
+{
+    return slice_make(header->orig_name ? header->orig_name : header->name->base, header->name->len);
+}
+
+static char *add(char *to, const char *s, size_t size)
+{
+    memcpy(to, s, size);
+    return to + size;
+}
+#define add_literal(to, s) add(to, s, STRLEN(s))
+
+static char *add_field(char *to, struct slice name, struct slice value)
+{
+    to = add(to, name.data, name.size);
+    to = add_literal(to, ": ");
+    to = add(to, value.data, value.size);
+    return add_literal(to, "\r\n");
+}
+
+static bool needs_length(const struct exchange *exchange)
+{
+    return exchange->req->entity.base || exchange->method == METHOD_POST || exchange->method == METHOD_PUT ||
+           exchange->method == METHOD_PATCH;
+}
+
+/* RFC 7239 node: an IPv6 address is bracketed and quoted. */
+static char *add_forwarded(char *to, const char *peer, struct slice scheme, struct slice host)
+{
+    bool quoted = strchr(peer, ':') != NULL;
+    to = add_literal(to, "Forwarded: for=");
+    if (streq(peer, "unix"))
+        to = add_literal(to, "_unix");
+    else if (quoted)
+        to += snprintf(to, INET6_ADDRSTRLEN + 5, "\"[%s]\"", peer);
+    else
+        to = add(to, peer, strlen(peer));
+    to = add_literal(to, ";proto=");
+    to = add(to, scheme.data, scheme.size);
+    if (host.size) {
+        to = add_literal(to, ";host=\"");
+        to = add(to, host.data, host.size);
+        to = add_literal(to, "\"");
+    }
+    return add_literal(to, "\r\n");
+}
+
+/* One Cookie field, whatever HTTP/2 split it into (RFC 9113 8.2.3). */
+static char *add_cookies(char *to, const h2o_req_t *req)
+{
+    bool any = false;
+    for (size_t i = 0; i < req->headers.size; i++) {
+        const h2o_header_t *header = &req->headers.entries[i];
+        if (header->name != &H2O_TOKEN_COOKIE->buf)
+            continue;
+        to = any ? add_literal(to, "; ") : add_literal(to, "Cookie: ");
+        to = add(to, header->value.base, header->value.len);
+        any = true;
+    }
+    return any ? add_literal(to, "\r\n") : to;
+}
+
+struct slice forward_head(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+    const char *peer = conn_peer(exchange->conn);
+    struct slice scheme = slice_of_iovec(req->scheme->name), host = slice_of_iovec(req->authority);
+    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, -1);
+    struct slice connection = at >= 0 ? slice_of_iovec(req->headers.entries[at].value) : slice_make(NULL, 0);
+
+    size_t room = 512 + req->method.len + exchange->path.size + exchange->query.size + 3 * host.size + req->upgrade.len +
+                  exchange->request_id.size + 3 * INET6_ADDRSTRLEN;
+    for (size_t i = 0; i < req->headers.size; i++)
+        room += req->headers.entries[i].name->len + req->headers.entries[i].value.len + STRLEN(": \r\n");
+    char *head = h2o_mem_alloc_pool(&req->pool, room), *p = head;
+
+    p = add(p, req->method.base, req->method.len);
+    *p++ = ' ';
+    p = add(p, exchange->path.data, exchange->path.size);
+    p = add(p, exchange->query.data ? exchange->query.data : "", exchange->query.size);
+    p = add_literal(p, " HTTP/1.1\r\n");
+    p = add_field(p, SLICE_LITERAL("Host"), host.size ? host : SLICE_LITERAL("localhost"));
+    for (size_t i = 0; i < req->headers.size; i++) {
+        const h2o_header_t *header = &req->headers.entries[i];
+        struct slice name = header_name(header);
+        if (!is_ours(name) && !forward_is_hop_by_hop(name, connection))
+            p = add_field(p, name, slice_of_iovec(header->value));
+    }
+    p = add_cookies(p, req);
+    if (req->upgrade.len) {
+        p = add_literal(p, "Connection: Upgrade\r\n");
+        p = add_field(p, SLICE_LITERAL("Upgrade"), slice_of_iovec(req->upgrade));
+    }
+    if (needs_length(exchange))
+        p += snprintf(p, 48, "Content-Length: %zu\r\n", req->entity.len);
+    p = add_field(p, SLICE_LITERAL("X-Forwarded-For"), slice_of(peer));
+    p = add_field(p, SLICE_LITERAL("X-Forwarded-Proto"), scheme);
+    if (host.size)
+        p = add_field(p, SLICE_LITERAL("X-Forwarded-Host"), host);
+    p = add_forwarded(p, peer, scheme, host);
+    p = add_field(p, SLICE_LITERAL("X-Request-ID"), exchange->request_id);
+    p = add_literal(p, "\r\n");
+    assert((size_t)(p - head) <= room);
+    return slice_make(head, (size_t)(p - head));
+}
+
+/* The fields that the response to the client gets from elsewhere. */
+static bool response_field_is_ours(struct slice name)
+{
+    switch (name.size) {
+    case 4:
+        return slice_caseeq(name, SLICE_LITERAL("date"));
+    case 14:
+        return slice_caseeq(name, SLICE_LITERAL("content-length"));
+    }
+    return false;
+}
+
+void forward_response_headers(struct exchange *exchange, const struct client_response *response)
+{
+    h2o_req_t *req = exchange->req;
+    struct slice connection = {NULL, 0};
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < response->n_headers; i++) {
+        if (slice_caseeq(response->headers[i].name, SLICE_LITERAL("connection")))
+            connection = response->headers[i].value;
+        bytes += 2 * response->headers[i].name.size + response->headers[i].value.size + sizeof(h2o_iovec_t);
+    }
+    h2o_vector_reserve(&req->pool, &req->res.headers, req->res.headers.size + response->n_headers + 2);
+
+    /* The slices go with the connection's buffer: one block holds what is kept of them. */
+    char *names = h2o_mem_alloc_pool(&req->pool, bytes + response->n_headers);
+    bool has_id = false;
+    for (size_t i = 0; i < response->n_headers; i++) {
+        const struct client_header *from = &response->headers[i];
+        if (response_field_is_ours(from->name) || forward_is_hop_by_hop(from->name, connection))
+            continue;
+        has_id |= slice_caseeq(from->name, SLICE_LITERAL("x-request-id"));
+        h2o_header_t *to = &req->res.headers.entries[req->res.headers.size++];
+        char *orig = names, *lower = orig + from->name.size, *value = lower + from->name.size;
+        memcpy(orig, from->name.data, from->name.size);
+        for (size_t j = 0; j < from->name.size; j++)
+            lower[j] = orig[j] >= 'A' && orig[j] <= 'Z' ? (char)(orig[j] | 0x20) : orig[j];
+        if (from->value.size)
+            memcpy(value, from->value.data, from->value.size);
+        names = value + from->value.size;
+        const h2o_token_t *token = h2o_lookup_token(lower, from->name.size);
+        if (token) {
+            to->name = (h2o_iovec_t *)(uintptr_t)&token->buf;
+        } else {
+            to->name = h2o_mem_alloc_pool(&req->pool, sizeof(*to->name));
+            *to->name = h2o_iovec_init(lower, from->name.size);
+        }
+        to->orig_name = orig;
+        to->value = h2o_iovec_init(value, from->value.size);
+    }
+    if (!has_id)
+        exchange_add_common_headers(exchange);
+}

@@ -1,0 +1,74 @@
+#pragma once
+/* The head of an HTTP/1 request: found, parsed and judged, strictly by RFC 9112. Pure.
+ *
+ * What two parties could read in two ways is refused here, before anything is routed or forwarded: bare LF,
+ * folded lines, blanks before a colon, control bytes, more than one Host or Content-Length, Content-Length
+ * beside Transfer-Encoding, codings other than chunked. */
+
+#include "router/method.h"
+#include "util/slice.h"
+
+#define REQUEST_HEAD_MAX_FIELDS 100
+#define REQUEST_HEAD_MAX_SIZE 16384
+
+enum head_scan {
+    HEAD_INCOMPLETE,
+    HEAD_COMPLETE,
+    HEAD_MALFORMED, /* a bare LF */
+    HEAD_TOO_LARGE,
+};
+
+/* Looks for the end of the head in `data`; *offset is where to go on looking (0 at first) and is moved.
+ * Empty lines before the request line are counted into *ret_start (RFC 9112 2.2). When complete, *ret_end is
+ * the offset just behind the empty line. */
+enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, size_t *ret_start,
+                                 size_t *ret_end);
+
+struct request_field {
+    struct slice name;
+    struct slice value; /* without surrounding blanks */
+};
+
+struct request_head {
+    struct slice method;
+    struct slice target;    /* as sent */
+    struct slice path;      /* with query; "*" for OPTIONS * */
+    struct slice authority; /* from an absolute-form target, else the Host field; may be empty */
+    unsigned minor_version; /* 0 or 1 */
+    struct request_field fields[REQUEST_HEAD_MAX_FIELDS];
+    size_t n_fields;
+
+    /* What the fields say about the message and the connection. */
+    uint64_t content_length; /* UINT64_MAX: no such field */
+    bool chunked;
+    bool keep_alive;
+    bool expects_continue;
+    bool connection_has_upgrade;
+    struct slice upgrade; /* the Upgrade field, or empty */
+};
+
+enum head_error {
+    HEAD_OK,
+    HEAD_BAD_REQUEST_LINE,
+    HEAD_BAD_VERSION,       /* 505 */
+    HEAD_BAD_FIELD,
+    HEAD_TOO_MANY_FIELDS,   /* 431 */
+    HEAD_FOLDED_LINE,
+    HEAD_MISSING_HOST,
+    HEAD_DUPLICATE_HOST,
+    HEAD_BAD_HOST,
+    HEAD_BAD_CONTENT_LENGTH,
+    HEAD_DUPLICATE_CONTENT_LENGTH,
+    HEAD_BAD_TRANSFER_ENCODING,  /* 501 for codings we do not know */
+    HEAD_LENGTH_AND_ENCODING,
+    HEAD_BAD_EXPECTATION,   /* 417 */
+    _HEAD_ERROR_MAX,
+};
+
+/* Parses a complete head (data[0] is the first byte of the request line, size includes the empty line). The
+ * slices point into `data`. */
+enum head_error request_head_parse(const char *data, size_t size, struct request_head *ret);
+
+/* The status to answer with, and a sentence for people. */
+int head_error_status(enum head_error error);
+const char *head_error_text(enum head_error error);

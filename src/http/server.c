@@ -1,0 +1,301 @@
+#include "http/server.h"
+
+#include <sys/random.h>
+
+#include "http/access.h"
+#include "http/http1.h"
+#include "http/http2.h"
+#include "http/linger.h"
+#include "http/listener.h"
+#include "http/server_internal.h"
+
+/* How long a target that could not be reached is passed over while others can be. */
+#define AVOID_TIME USEC_PER_SEC
+#define HTTP2_DRAIN_INTERVAL (100 * USEC_PER_MSEC)
+/* Idle connections are closed in so many stages at the end of their quiet period, this far apart. */
+#define IDLE_STAGES 8
+#define IDLE_STAGE_TIME (20 * USEC_PER_MSEC)
+
+struct request_entry {
+    h2o_handler_t super; /* must be first */
+    struct server *server;
+};
+
+/* ---- timers ------------------------------------------------------------------------------------------------ */
+
+h2o_timeout_t *server_timeout(struct server *server, usec_t length)
+{
+    uint64_t ms = MIN((length + 999) / USEC_PER_MSEC, (usec_t)INT32_MAX);
+
+    for (size_t i = 0; i < server->n_timeouts; i++)
+        if (server->timeouts[i].timeout == ms)
+            return &server->timeouts[i];
+    if (server->n_timeouts == SERVER_MAX_TIMEOUTS)
+        return &server->timeouts[server->n_timeouts - 1]; /* SERVER_MAX_TIMEOUTS covers all options there are */
+    h2o_timeout_t *timeout = &server->timeouts[server->n_timeouts++];
+    h2o_timeout_init(server->context.loop, timeout, ms);
+    return timeout;
+}
+
+void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_t length)
+{
+    h2o_timeout_unlink(entry);
+    if (length != USEC_INFINITY)
+        h2o_timeout_link(server->context.loop, server_timeout(server, length), entry);
+}
+
+usec_t server_idle_stage(struct server *server)
+{
+    return usec_add(server->quiet, (server->stage++ % IDLE_STAGES) * IDLE_STAGE_TIME);
+}
+
+/* ---- requests of HTTP/2 ------------------------------------------------------------------------------------ */
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct conn *conn = conn_of(req->conn);
+    struct exchange *exchange = exchange_begin(conn, req);
+
+    if (req->entity.len > exchange_max_body(exchange) && !exchange->refusal)
+        exchange_refuse(exchange, 413, "The request's body is larger than is accepted here.");
+    else
+        exchange_run(exchange);
+    return 0;
+}
+
+static uint64_t largest_body(const struct config *config)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < config->n_listeners; i++)
+        largest = MAX(largest, config->listeners[i].max_body_size);
+    largest = MAX(largest, config->gateway.max_body_size);
+    return largest;
+}
+
+static void init_h2o(struct server *server)
+{
+    const struct gateway_config *gateway = server_gateway(server);
+    uint64_t body = largest_body(server->options.config);
+
+    h2o_config_init(&server->globalconf);
+    server->globalconf.server_name = h2o_iovec_init(NULL, 0);
+    server->globalconf.http2.idle_timeout = MIN(gateway->idle_timeout / USEC_PER_MSEC, (usec_t)INT32_MAX);
+    /* A body a little over the limit is taken, so that it can be answered with 413; over this it is reset. */
+    server->globalconf.max_request_entity_size = body > SIZE_MAX / 2 ? SIZE_MAX / 2 : body + body / 4 + 65536;
+    server->globalconf.http1.upgrade_to_http2 = 0;
+    server->hostconf = h2o_config_register_host(&server->globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    server->hostconf->http2.reprioritize_blocking_assets = 0;
+    server->pathconf = h2o_config_register_path(server->hostconf, "/", 0);
+    /* h2o's chunked encoder gives up keep-alive for every status but 200; http1.c frames bodies itself. */
+    for (size_t i = 0; i < server->pathconf->filters.size; i++)
+        free(server->pathconf->filters.entries[i]);
+    server->pathconf->filters.size = 0;
+    struct request_entry *entry = (struct request_entry *)h2o_create_handler(server->pathconf, sizeof(*entry));
+    entry->super.on_req = on_request;
+    entry->server = server;
+    h2o_context_init(&server->context, loop_h2o(server->options.loop), &server->globalconf);
+    server->accept_ctx.ctx = &server->context;
+    server->accept_ctx.hosts = server->globalconf.hosts;
+}
+
+/* ---- upstreams ----------------------------------------------------------------------------------------------- */
+
+struct pool_owner {
+    struct server *server;
+    const struct upstream_config *upstream;
+    const struct target_config *target;
+};
+
+static void on_pool_change(void *userdata, int change)
+{
+    struct pool_owner *owner = userdata;
+    metrics_pool_change(owner->server->options.metrics, owner->upstream, owner->target, change);
+}
+
+static void make_upstreams(struct server *server)
+{
+    const struct config *config = server->options.config;
+    size_t n_targets = 0, n = 0;
+
+    if (!server->options.router)
+        return;
+    for (size_t i = 0; i < config->n_upstreams; i++)
+        n_targets += config->upstreams[i]->n_targets;
+    server->upstreams = xcalloc(config->n_upstreams, sizeof(*server->upstreams));
+    server->pool_owners = xcalloc(n_targets, sizeof(*server->pool_owners));
+    for (size_t i = 0; i < config->n_upstreams; i++) {
+        const struct upstream_config *upstream = config->upstreams[i];
+        server->upstreams[i].balance = balance_new(upstream, server->options.index);
+        server->upstreams[i].pools = xcalloc(upstream->n_targets, sizeof(*server->upstreams[i].pools));
+        for (size_t j = 0; j < upstream->n_targets; j++) {
+            struct pool_owner *owner = &server->pool_owners[n++];
+            *owner = (struct pool_owner){server, upstream, &upstream->targets[j]};
+            server->upstreams[i].pools[j] = client_pool_new(server->context.loop, upstream, &upstream->targets[j],
+                                                            on_pool_change, owner);
+        }
+    }
+}
+
+static void free_upstreams(struct server *server)
+{
+    const struct config *config = server->options.config;
+
+    for (size_t i = 0; server->upstreams && i < config->n_upstreams; i++) {
+        balance_free(server->upstreams[i].balance);
+        for (size_t j = 0; j < config->upstreams[i]->n_targets; j++)
+            client_pool_free(server->upstreams[i].pools[j]);
+        free(server->upstreams[i].pools);
+    }
+    free(server->upstreams);
+    free(server->pool_owners);
+}
+
+void server_avoid_target(struct server *server, const struct upstream_config *upstream, const struct target_config *target)
+{
+    balance_set_usable(server->upstreams[upstream->index].balance, target, false);
+    if (!server->avoiding) {
+        server->avoiding = true;
+        loop_timer_arm(server->avoid_timer, AVOID_TIME);
+    }
+}
+
+static void on_avoid_timer(void *userdata)
+{
+    struct server *server = userdata;
+    const struct config *config = server->options.config;
+
+    server->avoiding = false;
+    for (size_t i = 0; i < config->n_upstreams; i++)
+        for (size_t j = 0; j < config->upstreams[i]->n_targets; j++)
+            balance_set_usable(server->upstreams[i].balance, &config->upstreams[i]->targets[j], true);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static void on_http2_timer(void *userdata)
+{
+    struct server *server = userdata;
+    http2_drain_step(server, now_monotonic());
+    loop_timer_arm(server->http2_timer, HTTP2_DRAIN_INTERVAL);
+}
+
+int server_new(struct server **ret, const struct server_options *options)
+{
+    struct server *server = xcalloc(1, sizeof(*server));
+
+    server->options = *options;
+    list_init(&server->conns);
+    list_init(&server->exchanges);
+    list_init(&server->lingering);
+    server->n_listeners = options->n_sockets;
+    if (getrandom(&server->id_prefix, sizeof(server->id_prefix), 0) != sizeof(server->id_prefix))
+        server->id_prefix = now_realtime() ^ ((uint64_t)options->index << 56);
+    init_h2o(server);
+    server->http2_timer = loop_timer_new(options->loop, on_http2_timer, server);
+    server->avoid_timer = loop_timer_new(options->loop, on_avoid_timer, server);
+    make_upstreams(server);
+    int r = listeners_new(&server->listeners, server, options->sockets, options->n_sockets);
+    if (r < 0) {
+        server_free(server);
+        return r;
+    }
+    *ret = server;
+    return 0;
+}
+
+struct server *server_free(struct server *server)
+{
+    if (!server)
+        return NULL;
+    listeners_free(server->listeners, server->n_listeners);
+    server_cut(server);
+    linger_end_all(server);
+    /* HTTP/2 connections end when their loop sees that their sockets were shut down. */
+    for (int turn = 0; !list_is_empty(&server->conns) && turn < 100; turn++)
+        loop_run_once(server->options.loop, 10 * USEC_PER_MSEC);
+    linger_end_all(server);
+    loop_timer_free(server->http2_timer);
+    loop_timer_free(server->avoid_timer);
+    free_upstreams(server);
+    for (size_t i = 0; i < server->n_timeouts; i++)
+        h2o_timeout_dispose(server->context.loop, &server->timeouts[i]);
+    h2o_context_dispose(&server->context);
+    h2o_timeout_dispose(server->context.loop, &server->context.http2.graceful_shutdown_timeout); /* h2o forgets it */
+    h2o_config_dispose(&server->globalconf);
+    free(server);
+    return NULL;
+}
+
+int server_start_accepting(struct server *server)
+{
+    listeners_start(server->listeners, server->n_listeners);
+    return 0;
+}
+
+void server_stop_accepting(struct server *server)
+{
+    listeners_stop(server->listeners, server->n_listeners);
+}
+
+void server_drain(struct server *server, usec_t quiet)
+{
+    server->draining = true;
+    server->quiet = quiet;
+    list_for_each_safe (node, &server->conns) {
+        struct conn *conn = list_entry(node, struct conn, link);
+        if (conn->kind == CONN_HTTP1)
+            http1_drain(conn);
+    }
+    if (server->upstreams) {
+        const struct config *config = server->options.config;
+        for (size_t i = 0; i < config->n_upstreams; i++)
+            for (size_t j = 0; j < config->upstreams[i]->n_targets; j++)
+                client_pool_drain(server->upstreams[i].pools[j]);
+    }
+    on_http2_timer(server);
+}
+
+static void cut_upload(void *userdata, struct conn *conn, h2o_req_t *req)
+{
+    size_t *n = userdata;
+    access_cut(conn->server, NULL, req);
+    (*n)++;
+}
+
+size_t server_cut(struct server *server)
+{
+    size_t n = 0;
+
+    list_for_each (node, &server->exchanges) {
+        struct exchange *exchange = list_entry(node, struct exchange, link);
+        if (!exchange->cut) {
+            access_cut(server, exchange, NULL);
+            n++;
+        }
+    }
+    http2_each_upload(server, cut_upload, &n);
+    list_for_each_safe (node, &server->conns) {
+        struct conn *conn = list_entry(node, struct conn, link);
+        if (conn->kind == CONN_HTTP1 && conn->busy && conn->n_exchanges == 0) {
+            access_cut_head(server, conn);
+            n++;
+        } else if (conn->kind == CONN_TUNNEL) {
+            access_cut_head(server, conn);
+            n++;
+        }
+        conn_abort(conn);
+    }
+    return n;
+}
+
+bool server_is_empty(const struct server *server)
+{
+    return server->n_conns == 0 && server->n_lingering == 0;
+}
+
+void server_load(const struct server *server, struct server_load *ret)
+{
+    ret->connections = server->n_conns;
+    ret->idle = server->n_conns - server->n_busy;
+    ret->requests = server->n_exchanges + server->n_tunnels;
+}

@@ -1,0 +1,69 @@
+#pragma once
+/* What the files of http/ share about a server. Nobody else includes this. */
+
+#include "http/conn.h"
+#include "http/exchange.h"
+#include "http/h2o.h"
+#include "http/server.h"
+#include "upstream/balance.h"
+#include "upstream/client.h"
+#include "upstream/health.h"
+
+struct listener;
+struct pool_owner;
+
+/* The pools and the balance of one upstream, of this worker. */
+struct server_upstream {
+    struct balance_set *balance;
+    struct client_pool **pools; /* by target index */
+};
+
+#define SERVER_MAX_TIMEOUTS 32
+
+struct server {
+    struct server_options options;
+    h2o_globalconf_t globalconf;
+    h2o_context_t context;
+    h2o_hostconf_t *hostconf;
+    h2o_pathconf_t *pathconf;
+    h2o_accept_ctx_t accept_ctx;
+
+    h2o_timeout_t timeouts[SERVER_MAX_TIMEOUTS]; /* one per distinct duration */
+    size_t n_timeouts;
+
+    struct listener *listeners;
+    size_t n_listeners;
+
+    struct list conns;     /* every open connection */
+    struct list exchanges; /* every request whose head is complete */
+    struct list lingering;
+    size_t n_conns, n_busy, n_exchanges, n_tunnels, n_lingering;
+
+    struct server_upstream *upstreams;
+    struct pool_owner *pool_owners;
+    struct loop_timer *avoid_timer; /* ends the avoidance of targets */
+    bool avoiding;
+
+    bool draining;
+    usec_t quiet; /* of the drain */
+    unsigned stage;
+    struct loop_timer *http2_timer;
+
+    uint64_t id_prefix, id_counter; /* of request ids */
+};
+
+/* The bucket for timers of this length; they are few, one per distinct option value. */
+h2o_timeout_t *server_timeout(struct server *server, usec_t length);
+/* (Re)starts a timer; an infinite length stops it. */
+void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_t length);
+
+/* While draining: how long the next idle connection is kept. Stages, so that they do not all end at once. */
+usec_t server_idle_stage(struct server *server);
+
+/* Passes over a target that could not be reached, for a while, if there are others. */
+void server_avoid_target(struct server *server, const struct upstream_config *upstream, const struct target_config *target);
+
+static inline const struct gateway_config *server_gateway(const struct server *server)
+{
+    return &server->options.config->gateway;
+}

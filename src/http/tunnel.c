@@ -1,0 +1,129 @@
+#include "http/tunnel.h"
+
+#include "http/server_internal.h"
+
+struct side {
+    struct tunnel *tunnel;
+    h2o_socket_t *sock;
+    uint64_t bytes; /* read from it */
+    bool ended;     /* it will send nothing more */
+};
+
+struct tunnel {
+    struct conn *conn;
+    struct side client, upstream;
+    usec_t idle;
+    h2o_timeout_entry_t timer;
+    void (*on_end)(void *userdata, uint64_t in, uint64_t out);
+    void *userdata;
+};
+
+static void on_read(h2o_socket_t *sock, const char *error);
+
+static struct side *other(struct side *side)
+{
+    return side == &side->tunnel->client ? &side->tunnel->upstream : &side->tunnel->client;
+}
+
+/* A client's socket finds its conn through on_close; both find their side here. */
+static struct side *side_of(h2o_socket_t *sock)
+{
+    return sock->data;
+}
+
+static void end(struct tunnel *tunnel)
+{
+    h2o_socket_t *client = tunnel->client.sock, *upstream = tunnel->upstream.sock;
+
+    h2o_timeout_unlink(&tunnel->timer);
+    tunnel->conn->protocol = NULL;
+    tunnel->conn->closing = true;
+    tunnel->on_end(tunnel->userdata, tunnel->client.bytes, tunnel->upstream.bytes);
+    free(tunnel);
+    h2o_socket_read_stop(client);
+    h2o_socket_read_stop(upstream);
+    h2o_socket_close(upstream);
+    h2o_socket_close(client);
+}
+
+static void on_timeout(h2o_timeout_entry_t *entry)
+{
+    end(container_of(entry, struct tunnel, timer));
+}
+
+static void on_written(h2o_socket_t *sock, const char *error)
+{
+    struct side *to = side_of(sock), *from = other(to);
+
+    if (error) {
+        end(to->tunnel);
+        return;
+    }
+    h2o_buffer_consume(&from->sock->input, from->sock->input->size);
+    if (!from->ended)
+        h2o_socket_read_start(from->sock, on_read);
+}
+
+/* Passes on what has been read of `from`. */
+static void pass_on(struct side *from)
+{
+    h2o_iovec_t buf = h2o_iovec_init(from->sock->input->bytes, from->sock->input->size);
+
+    from->bytes += buf.len;
+    server_timer_start(from->tunnel->conn->server, &from->tunnel->timer, from->tunnel->idle);
+    h2o_socket_read_stop(from->sock); /* until the other side has taken it */
+    h2o_socket_write(other(from)->sock, &buf, 1, on_written);
+}
+
+static void on_read(h2o_socket_t *sock, const char *error)
+{
+    struct side *from = side_of(sock), *to = other(from);
+
+    if (error) {
+        from->ended = true;
+        h2o_socket_read_stop(sock);
+        if (to->ended || to->sock->ssl || from->sock->ssl)
+            end(from->tunnel);
+        else
+            shutdown(h2o_socket_get_fd(to->sock), SHUT_WR);
+        return;
+    }
+    if (sock->bytes_read)
+        pass_on(from);
+}
+
+static void start_side(struct side *side, struct tunnel *tunnel, h2o_socket_t *sock)
+{
+    *side = (struct side){.tunnel = tunnel, .sock = sock};
+    sock->data = side;
+}
+
+void tunnel_start(struct conn *conn, h2o_socket_t *upstream, usec_t idle,
+                  void (*on_end)(void *userdata, uint64_t in, uint64_t out), void *userdata)
+{
+    struct tunnel *tunnel = xcalloc(1, sizeof(*tunnel));
+
+    tunnel->conn = conn;
+    tunnel->idle = idle;
+    tunnel->on_end = on_end;
+    tunnel->userdata = userdata;
+    tunnel->timer.cb = on_timeout;
+    start_side(&tunnel->client, tunnel, conn->sock);
+    start_side(&tunnel->upstream, tunnel, upstream);
+    conn->protocol = tunnel;
+    conn_set_kind(conn, CONN_TUNNEL);
+    conn_set_busy(conn, true);
+    server_timer_start(conn->server, &tunnel->timer, idle);
+    struct side *sides[] = {&tunnel->client, &tunnel->upstream};
+    for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
+        if (sides[i]->sock->input->size)
+            pass_on(sides[i]);
+        else
+            h2o_socket_read_start(sides[i]->sock, on_read);
+    }
+}
+
+void tunnel_abort(struct conn *conn)
+{
+    end(conn->protocol);
+}

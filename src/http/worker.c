@@ -1,0 +1,194 @@
+#include "http/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+/* A loop with nothing to do turns this often at least. */
+#define IDLE_TURN USEC_PER_SEC
+
+struct worker {
+    struct loop *loop;
+    struct server *server;
+    struct journal *journal;
+    pthread_t thread;
+    bool running;
+
+    /* Written by the worker's thread only. */
+    bool ended;
+    bool draining;
+    usec_t quiet;
+
+    /* Read by the control thread. */
+    atomic_bool accepting, failed, drained;
+    atomic_uint_fast64_t turns, connections, idle, requests, cut;
+};
+
+/* Messages that carry a value are allocated; the others' userdata is the worker. */
+struct drain_message {
+    struct worker *worker;
+    usec_t quiet;
+};
+
+static void publish(struct worker *worker)
+{
+    struct server_load load;
+
+    server_load(worker->server, &load);
+    atomic_store_explicit(&worker->connections, load.connections, memory_order_relaxed);
+    atomic_store_explicit(&worker->idle, load.idle, memory_order_relaxed);
+    atomic_store_explicit(&worker->requests, load.requests, memory_order_relaxed);
+    if (worker->draining && server_is_empty(worker->server))
+        atomic_store(&worker->drained, true);
+    atomic_fetch_add_explicit(&worker->turns, 1, memory_order_relaxed);
+}
+
+static void *run(void *userdata)
+{
+    struct worker *worker = userdata;
+
+    while (!worker->ended) {
+        int r = loop_run_once(worker->loop, IDLE_TURN);
+        if (r < 0) {
+            /* A loop that cannot poll serves nobody: not turning, it will starve the watchdog. */
+            journal_log(worker->journal, EVENT_WARNING, "a worker's event loop failed: %s", strerror(-r));
+            atomic_store(&worker->failed, true);
+            break;
+        }
+        publish(worker);
+    }
+    return NULL;
+}
+
+static void do_accept(void *userdata)
+{
+    struct worker *worker = userdata;
+    if (server_start_accepting(worker->server) < 0)
+        atomic_store(&worker->failed, true);
+    else
+        atomic_store(&worker->accepting, true);
+}
+
+static void do_drain(void *userdata)
+{
+    struct drain_message *message = userdata;
+    struct worker *worker = message->worker;
+
+    worker->draining = true;
+    server_stop_accepting(worker->server);
+    atomic_store(&worker->accepting, false);
+    server_drain(worker->server, message->quiet);
+    free(message);
+}
+
+static void do_cut(void *userdata)
+{
+    struct worker *worker = userdata;
+    atomic_fetch_add(&worker->cut, server_cut(worker->server));
+}
+
+static void do_nothing(void *userdata)
+{
+}
+
+static void do_wedge(void *userdata)
+{
+    for (;;)
+        pause();
+}
+
+static void do_end(void *userdata)
+{
+    struct worker *worker = userdata;
+    worker->ended = true;
+}
+
+int worker_new(struct worker **ret, const struct worker_options *options)
+{
+    struct worker *worker = xcalloc(1, sizeof(*worker));
+
+    worker->journal = options->journal;
+    int r = loop_new(&worker->loop);
+    if (r == 0)
+        r = server_new(&worker->server, &(struct server_options){.index = options->index,
+                                                                .loop = worker->loop,
+                                                                .config = options->config,
+                                                                .router = options->router,
+                                                                .metrics = options->metrics,
+                                                                .journal = options->journal,
+                                                                .health = options->health,
+                                                                .sockets = options->sockets,
+                                                                .n_sockets = options->n_sockets});
+    if (r == 0) {
+        sigset_t all, old;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the control thread's */
+        r = -pthread_create(&worker->thread, NULL, run, worker);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    }
+    if (r < 0) {
+        worker_free(worker);
+        return r;
+    }
+    worker->running = true;
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", options->index);
+    pthread_setname_np(worker->thread, name);
+    *ret = worker;
+    return 0;
+}
+
+struct worker *worker_free(struct worker *worker)
+{
+    if (!worker)
+        return NULL;
+    if (worker->running) {
+        loop_post(worker->loop, do_end, worker);
+        pthread_join(worker->thread, NULL);
+    }
+    server_free(worker->server);
+    loop_free(worker->loop);
+    free(worker);
+    return NULL;
+}
+
+void worker_accept(struct worker *worker)
+{
+    loop_post(worker->loop, do_accept, worker);
+}
+
+void worker_drain(struct worker *worker, usec_t quiet)
+{
+    struct drain_message *message = xcalloc(1, sizeof(*message));
+    *message = (struct drain_message){worker, quiet};
+    loop_post(worker->loop, do_drain, message);
+}
+
+void worker_cut(struct worker *worker)
+{
+    loop_post(worker->loop, do_cut, worker);
+}
+
+void worker_poke(struct worker *worker)
+{
+    loop_post(worker->loop, do_nothing, NULL);
+}
+
+void worker_wedge(struct worker *worker)
+{
+    loop_post(worker->loop, do_wedge, NULL);
+}
+
+void worker_state(const struct worker *worker, struct worker_state *ret)
+{
+    *ret = (struct worker_state){
+        .accepting = atomic_load(&worker->accepting),
+        .failed = atomic_load(&worker->failed),
+        .drained = atomic_load(&worker->drained),
+        .turns = atomic_load_explicit(&worker->turns, memory_order_relaxed),
+        .connections = atomic_load_explicit(&worker->connections, memory_order_relaxed),
+        .idle = atomic_load_explicit(&worker->idle, memory_order_relaxed),
+        .requests = atomic_load_explicit(&worker->requests, memory_order_relaxed),
+        .cut = atomic_load(&worker->cut),
+    };
+}
