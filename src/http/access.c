@@ -1,6 +1,7 @@
 #include "http/access.h"
 
 #include "http/server_internal.h"
+#include "journal/fields.h"
 
 static void add_slice(struct journal_record *record, const char *name, struct slice value)
 {

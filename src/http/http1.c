@@ -22,6 +22,7 @@
 
 #include "http/http1.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include "http/http2.h"
@@ -408,7 +409,7 @@ static bool is_http2_preface(struct http1 *h, size_t end)
 {
     static const char line[] = "PRI * HTTP/2.0\r\n\r\n";
     return h->n_requests == 0 && !h->sock->ssl && h->conn->origin->listener->http2 && h->scan_start == 0 &&
-           end == STRLEN(line) && memcmp(h->sock->input->bytes, line, STRLEN(line)) == 0;
+           end == sizeof(line) - 1 && memcmp(h->sock->input->bytes, line, end) == 0;
 }
 
 static void head_is_complete(struct http1 *h, size_t end)

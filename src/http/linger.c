@@ -5,7 +5,7 @@
 #define LINGER_TIME (2 * USEC_PER_SEC)
 #define LINGER_BYTES (1024 * 1024)
 
-struct linger {
+struct lingering {
     struct server *server;
     struct list link;
     h2o_socket_t *sock;
@@ -13,7 +13,7 @@ struct linger {
     h2o_timeout_entry_t timer;
 };
 
-static void linger_end(struct linger *linger)
+static void linger_end(struct lingering *linger)
 {
     h2o_timeout_unlink(&linger->timer);
     list_unlink(&linger->link);
@@ -24,7 +24,7 @@ static void linger_end(struct linger *linger)
 
 static void on_readable(h2o_socket_t *sock, const char *error)
 {
-    struct linger *linger = sock->data;
+    struct lingering *linger = sock->data;
     char buffer[16384];
 
     ssize_t n = recv(h2o_socket_get_fd(sock), buffer, sizeof(buffer), MSG_DONTWAIT);
@@ -38,7 +38,7 @@ static void on_readable(h2o_socket_t *sock, const char *error)
 
 static void on_timeout(h2o_timeout_entry_t *entry)
 {
-    linger_end(container_of(entry, struct linger, timer));
+    linger_end(container_of(entry, struct lingering, timer));
 }
 
 void linger_start(struct server *server, int fd)
@@ -47,7 +47,7 @@ void linger_start(struct server *server, int fd)
         close(fd); /* the client was faster */
         return;
     }
-    struct linger *linger = xcalloc(1, sizeof(*linger));
+    struct lingering *linger = xcalloc(1, sizeof(*linger));
     linger->server = server;
     linger->budget = LINGER_BYTES;
     linger->timer.cb = on_timeout;
@@ -62,5 +62,5 @@ void linger_start(struct server *server, int fd)
 void linger_end_all(struct server *server)
 {
     while (!list_is_empty(&server->lingering))
-        linger_end(list_entry(server->lingering.next, struct linger, link));
+        linger_end(list_entry(server->lingering.next, struct lingering, link));
 }

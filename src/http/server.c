@@ -112,13 +112,16 @@ static void on_pool_change(void *userdata, int change)
     metrics_pool_change(owner->server->options.metrics, owner->upstream, owner->target, change);
 }
 
-static void make_upstreams(struct server *server)
+static int make_upstreams(struct server *server)
 {
     const struct config *config = server->options.config;
     size_t n_targets = 0, n = 0;
 
     if (!server->options.router)
-        return;
+        return 0;
+    int r = client_context_new(&server->client_context, server->context.loop);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < config->n_upstreams; i++)
         n_targets += config->upstreams[i]->n_targets;
     server->upstreams = xcalloc(config->n_upstreams, sizeof(*server->upstreams));
@@ -130,10 +133,11 @@ static void make_upstreams(struct server *server)
         for (size_t j = 0; j < upstream->n_targets; j++) {
             struct pool_owner *owner = &server->pool_owners[n++];
             *owner = (struct pool_owner){server, upstream, &upstream->targets[j]};
-            server->upstreams[i].pools[j] = client_pool_new(server->context.loop, upstream, &upstream->targets[j],
+            server->upstreams[i].pools[j] = client_pool_new(server->client_context, upstream, &upstream->targets[j],
                                                             on_pool_change, owner);
         }
     }
+    return 0;
 }
 
 static void free_upstreams(struct server *server)
@@ -148,6 +152,7 @@ static void free_upstreams(struct server *server)
     }
     free(server->upstreams);
     free(server->pool_owners);
+    client_context_free(server->client_context);
 }
 
 void server_avoid_target(struct server *server, const struct upstream_config *upstream, const struct target_config *target)
@@ -193,8 +198,9 @@ int server_new(struct server **ret, const struct server_options *options)
     init_h2o(server);
     server->http2_timer = loop_timer_new(options->loop, on_http2_timer, server);
     server->avoid_timer = loop_timer_new(options->loop, on_avoid_timer, server);
-    make_upstreams(server);
-    int r = listeners_new(&server->listeners, server, options->sockets, options->n_sockets);
+    int r = make_upstreams(server);
+    if (r == 0)
+        r = listeners_new(&server->listeners, server, options->sockets, options->n_sockets);
     if (r < 0) {
         server_free(server);
         return r;

@@ -39,6 +39,7 @@ struct server {
     struct list lingering;
     size_t n_conns, n_busy, n_exchanges, n_tunnels, n_lingering;
 
+    struct client_context *client_context;
     struct server_upstream *upstreams;
     struct pool_owner *pool_owners;
     struct loop_timer *avoid_timer; /* ends the avoidance of targets */
