@@ -36,7 +36,7 @@
 #define container_of(ptr, type, member)                                                                      \
     ({                                                                                                       \
         __typeof__(((type *)NULL)->member) *_member = (ptr);                                                 \
-        (type *)((char *)_member - offsetof(type, member));                                                  \
+        (type *)(void *)((char *)_member - offsetof(type, member));                                        \
     })
 
 /* Passes ownership on: yields the value and leaves NULL or -1 behind. */
