@@ -1,0 +1,42 @@
+#pragma once
+/* What the verbs of holdfastctl share. */
+
+#include "util/clock.h"
+#include "util/macros.h"
+
+/* Exit statuses. */
+enum {
+    CTL_OK = 0,
+    CTL_FAILED = 1, /* refused or failed; the reason is on stderr */
+    CTL_USAGE = 2,
+};
+
+struct ctl_options {
+    const char *admin; /* path of the admin socket */
+    usec_t timeout;    /* for an answer as a whole */
+    bool json;
+    bool is_terminal; /* standard output is: align columns */
+    bool colours;
+};
+
+struct ctl_verb {
+    const char *name;
+    const char *arguments; /* as in the help, "" for none */
+    int max_arguments;
+    bool has_json; /* takes --json */
+    /* `arguments` ends with NULL. Returns the exit status. */
+    int (*run)(const struct ctl_options *options, char **arguments);
+    const char *help;
+};
+
+/* The table of all verbs; ends with a row without a name. */
+extern const struct ctl_verb ctl_verbs[];
+
+/* One line on stderr, with the program's name before it. */
+void ctl_error(const char *format, ...) _printf_(1, 2);
+
+int ctl_help(const struct ctl_options *options, char **arguments);
+int ctl_status(const struct ctl_options *options, char **arguments);
+int ctl_health(const struct ctl_options *options, char **arguments);
+int ctl_metrics(const struct ctl_options *options, char **arguments);
+int ctl_check(const struct ctl_options *options, char **arguments);

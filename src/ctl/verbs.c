@@ -1,0 +1,13 @@
+#include "ctl/ctl.h"
+
+/* help, holdfastctl.1 and holdfastctl.bash are held to this table by tests/lint/check-ctl-table. */
+/* clang-format off */
+const struct ctl_verb ctl_verbs[] = {
+    {"status",  "",       0, true,  ctl_status,  "show state, listeners, routes, upstreams, and counters"},
+    {"health",  "",       0, true,  ctl_health,  "say, also by the exit status, whether requests are taken"},
+    {"metrics", "",       0, false, ctl_metrics, "print all counters in Prometheus' text format"},
+    {"check",   "[FILE]", 1, false, ctl_check,   "check the configuration, or FILE; changes nothing"},
+    {"help",    "",       0, false, ctl_help,    "print this help"},
+    {NULL},
+};
+/* clang-format on */
