@@ -45,8 +45,9 @@ static void write_access_record(struct exchange *exchange, usec_t duration)
     journal_add_u64(&record, FIELD_BYTES_OUT, req->bytes_sent);
     if (exchange->tries)
         journal_add_u64(&record, FIELD_TRIES, exchange->tries);
-    journal_send(exchange->server->options.journal, &record, "%.*s %.*s %d", (int)req->method.len, req->method.base,
-                 (int)MIN(exchange->path.size, (size_t)512), exchange->path.data, req->res.status);
+    journal_send(exchange->server->options.journal, &record, "%.*s %.*s %d", (int)req->method.len,
+                 req->method.base, (int)MIN(exchange->path.size, (size_t)512), exchange->path.data,
+                 req->res.status);
 }
 
 void access_end(struct exchange *exchange)
@@ -55,8 +56,9 @@ void access_end(struct exchange *exchange)
     usec_t duration = usec_sub(now_monotonic(), exchange->began);
 
     if (server->options.metrics)
-        metrics_request_end(server->options.metrics, exchange->route, exchange->method, exchange->req->res.status,
-                            duration, exchange->req->entity.len, exchange->req->bytes_sent);
+        metrics_request_end(server->options.metrics, exchange->route, exchange->method,
+                            exchange->req->res.status, duration, exchange->req->entity.len,
+                            exchange->req->bytes_sent);
     /* The admin API's own requests are not traffic. */
     if (server_gateway(server)->access_log != ACCESS_LOG_OFF && !server->options.handler)
         write_access_record(exchange, duration);
@@ -96,9 +98,9 @@ void access_cut(struct server *server, struct exchange *exchange, h2o_req_t *req
     if (server->options.metrics)
         metrics_request_cut(server->options.metrics);
     h2o_iovec_t path = req->input.path;
-    journal_send(server->options.journal, &record, "cut at the deadline: %.*s %.*s", (int)req->input.method.len,
-                 req->input.method.base ? req->input.method.base : "", (int)MIN(path.len, (size_t)512),
-                 path.base ? path.base : "");
+    journal_send(server->options.journal, &record, "cut at the deadline: %.*s %.*s",
+                 (int)req->input.method.len, req->input.method.base ? req->input.method.base : "",
+                 (int)MIN(path.len, (size_t)512), path.base ? path.base : "");
 }
 
 void access_cut_head(struct server *server, struct conn *conn)
@@ -110,8 +112,8 @@ void access_cut_head(struct server *server, struct conn *conn)
     journal_add_string(&record, FIELD_PEER, conn_peer(conn));
     if (server->options.metrics)
         metrics_request_cut(server->options.metrics);
-    journal_send(server->options.journal, &record, "cut at the deadline: a request from %s that had only begun to arrive",
-                 conn_peer(conn));
+    journal_send(server->options.journal, &record,
+                 "cut at the deadline: a request from %s that had only begun to arrive", conn_peer(conn));
 }
 
 static void describe(char *buf, size_t size, const struct client_outcome *outcome)
@@ -136,8 +138,9 @@ void access_try_failed(struct exchange *exchange, const struct client_outcome *o
     journal_add_string(&record, FIELD_REASON, reason);
     journal_add_u64(&record, FIELD_TRIES, exchange->tries);
     journal_add_u64(&record, FIELD_DURATION_USEC, outcome->duration);
-    journal_send(exchange->server->options.journal, &record, "upstream %s, target %s: %s%s", exchange->upstream->name,
-                 exchange->target->address.text, reason, again ? "; trying again" : "");
+    journal_send(exchange->server->options.journal, &record, "upstream %s, target %s: %s%s",
+                 exchange->upstream->name, exchange->target->address.text, reason,
+                 again ? "; trying again" : "");
 }
 
 void access_target_changed(struct exchange *exchange, bool up, const struct client_outcome *outcome)
@@ -152,6 +155,7 @@ void access_target_changed(struct exchange *exchange, bool up, const struct clie
         describe(reason, sizeof(reason), outcome);
         journal_add_string(&record, FIELD_REASON, reason);
     }
-    journal_send(exchange->server->options.journal, &record, "upstream %s: target %s is %s%s%s", exchange->upstream->name,
-                 exchange->target->address.text, up ? "up again" : "down", up ? "" : ": ", reason);
+    journal_send(exchange->server->options.journal, &record, "upstream %s: target %s is %s%s%s",
+                 exchange->upstream->name, exchange->target->address.text, up ? "up again" : "down",
+                 up ? "" : ": ", reason);
 }

@@ -32,8 +32,8 @@ void answer_respond(struct exchange *exchange)
     req->res.reason = reason_of(req->res.status);
     const char *body = route->respond.body ? route->respond.body : "";
     if (*body && route->respond.content_type)
-        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, route->respond.content_type,
-                       strlen(route->respond.content_type));
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
+                       route->respond.content_type, strlen(route->respond.content_type));
     send_body(exchange, body, strlen(body));
 }
 
@@ -72,7 +72,8 @@ void answer_handler(struct exchange *exchange)
         .accept = accept >= 0 ? slice_of_iovec(req->headers.entries[accept].value) : slice_make(NULL, 0),
     };
     socklen_t size = sizeof(request.peer);
-    if (getsockopt(h2o_socket_get_fd(exchange->conn->sock), SOL_SOCKET, SO_PEERCRED, &request.peer, &size) < 0)
+    if (getsockopt(h2o_socket_get_fd(exchange->conn->sock), SOL_SOCKET, SO_PEERCRED, &request.peer, &size) <
+        0)
         request.peer = (struct ucred){0};
     struct handler_reply reply = {.status = 500};
     options->handler(options->userdata, &request, &reply);

@@ -98,7 +98,8 @@ static void on_handshake_timeout(h2o_timeout_entry_t *entry)
 void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn));
-    *conn = (struct conn){.server = server, .origin = origin, .sock = sock, .kind = CONN_HANDSHAKE, .linger_fd = -1};
+    *conn = (struct conn){
+        .server = server, .origin = origin, .sock = sock, .kind = CONN_HANDSHAKE, .linger_fd = -1};
     conn->timer.cb = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
     server->n_conns++;

@@ -24,13 +24,13 @@ struct conn {
     const struct server_socket *origin;
     h2o_socket_t *sock; /* NULL once it is closed */
     enum conn_kind kind;
-    unsigned n_exchanges; /* requests in progress */
-    bool busy;            /* a request has begun to arrive or is in progress */
-    bool closing;         /* we are ending it: nothing more is expected from it */
-    int linger_fd;        /* HTTP/2: a duplicate kept for the lingering close, -1 otherwise */
-    usec_t goaway_at;     /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
-    bool goaway_final;    /* … and whether the second was */
-    void *protocol;       /* http1.c's object while kind is CONN_HTTP1, the tunnel while CONN_TUNNEL */
+    unsigned n_exchanges;      /* requests in progress */
+    bool busy;                 /* a request has begun to arrive or is in progress */
+    bool closing;              /* we are ending it: nothing more is expected from it */
+    int linger_fd;             /* HTTP/2: a duplicate kept for the lingering close, -1 otherwise */
+    usec_t goaway_at;          /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
+    bool goaway_final;         /* … and whether the second was */
+    void *protocol;            /* http1.c's object while kind is CONN_HTTP1, the tunnel while CONN_TUNNEL */
     h2o_timeout_entry_t timer; /* of the handshake */
     struct ucred peer_cred;
     char peer[INET6_ADDRSTRLEN]; /* filled in by conn_peer() */

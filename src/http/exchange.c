@@ -95,7 +95,8 @@ static void find_route(struct exchange *exchange)
     const struct router *router = exchange->server->options.router;
     struct router_match match;
 
-    switch (router_lookup(router, slice_of_iovec(exchange->req->authority), exchange->path, exchange->method, &match)) {
+    switch (router_lookup(router, slice_of_iovec(exchange->req->authority), exchange->path, exchange->method,
+                          &match)) {
     case ROUTER_FOUND:
         exchange->route = match.route;
         if (match.n_params && ends_in_catch_all(match.route)) {
@@ -154,7 +155,8 @@ static void add_allow(struct exchange *exchange)
         if (exchange->allowed & METHOD_BIT(m))
             strbuf_addf(&allow, "%s%s", allow.size ? ", " : "", method_to_string(m));
     h2o_iovec_t value = h2o_strdup(&exchange->req->pool, strbuf_string(&allow), allow.size);
-    h2o_add_header(&exchange->req->pool, &exchange->req->res.headers, H2O_TOKEN_ALLOW, NULL, value.base, value.len);
+    h2o_add_header(&exchange->req->pool, &exchange->req->res.headers, H2O_TOKEN_ALLOW, NULL, value.base,
+                   value.len);
     strbuf_deinit(&allow);
 }
 

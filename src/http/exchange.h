@@ -4,7 +4,8 @@
  *   begin ─► (body arrives) ─► run ─► answer: respond, redirect, files, handler, or proxy ─► end
  *
  * An exchange is allocated from the request's pool and ends when that is cleared: that is also how it hears
- * that the client went away. Whatever it started (an upstream request, timers) is undone there, in one place. */
+ * that the client went away. Whatever it started (an upstream request, timers) is undone there, in one place.
+ */
 
 #include "http/conn.h"
 #include "http/h2o.h"

@@ -4,11 +4,16 @@
 
 /* RFC 9110 7.6.1, and what practice adds to it. */
 static const struct slice hop_by_hop[] = {
-    SLICE_LITERAL("connection"),       SLICE_LITERAL("keep-alive"),
-    SLICE_LITERAL("proxy-connection"), SLICE_LITERAL("te"),
-    SLICE_LITERAL("trailer"),          SLICE_LITERAL("transfer-encoding"),
-    SLICE_LITERAL("upgrade"),          SLICE_LITERAL("http2-settings"),
-    SLICE_LITERAL("proxy-authenticate"), SLICE_LITERAL("proxy-authorization"),
+    SLICE_LITERAL("connection"),
+    SLICE_LITERAL("keep-alive"),
+    SLICE_LITERAL("proxy-connection"),
+    SLICE_LITERAL("te"),
+    SLICE_LITERAL("trailer"),
+    SLICE_LITERAL("transfer-encoding"),
+    SLICE_LITERAL("upgrade"),
+    SLICE_LITERAL("http2-settings"),
+    SLICE_LITERAL("proxy-authenticate"),
+    SLICE_LITERAL("proxy-authorization"),
 };
 
 /* Whether a comma-separated list names `name`. */
@@ -46,7 +51,8 @@ static bool is_ours(struct slice name)
     case 6:
         return slice_caseeq(name, SLICE_LITERAL("expect")) || slice_caseeq(name, SLICE_LITERAL("cookie"));
     case 9:
-        return slice_caseeq(name, SLICE_LITERAL("forwarded")) || slice_caseeq(name, SLICE_LITERAL("x-real-ip"));
+        return slice_caseeq(name, SLICE_LITERAL("forwarded")) ||
+               slice_caseeq(name, SLICE_LITERAL("x-real-ip"));
     case 12:
         return slice_caseeq(name, SLICE_LITERAL("x-request-id"));
     case 14:
@@ -134,8 +140,8 @@ struct slice forward_head(struct exchange *exchange)
     ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, -1);
     struct slice connection = at >= 0 ? slice_of_iovec(req->headers.entries[at].value) : slice_make(NULL, 0);
 
-    size_t room = 512 + req->method.len + exchange->path.size + exchange->query.size + 3 * host.size + req->upgrade.len +
-                  exchange->request_id.size + 3 * INET6_ADDRSTRLEN;
+    size_t room = 512 + req->method.len + exchange->path.size + exchange->query.size + 3 * host.size +
+                  req->upgrade.len + exchange->request_id.size + 3 * INET6_ADDRSTRLEN;
     for (size_t i = 0; i < req->headers.size; i++)
         room += req->headers.entries[i].name->len + req->headers.entries[i].value.len + STRLEN(": \r\n");
     char *head = h2o_mem_alloc_pool(&req->pool, room), *p = head;

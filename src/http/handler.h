@@ -14,8 +14,8 @@ struct handler_request {
     struct slice path;  /* normalised, without query */
     struct slice query; /* without '?' */
     struct slice body;
-    struct slice accept;  /* the Accept field, or empty */
-    struct ucred peer;    /* of a Unix socket's client; pid 0 when not known */
+    struct slice accept; /* the Accept field, or empty */
+    struct ucred peer;   /* of a Unix socket's client; pid 0 when not known */
 };
 
 struct handler_reply {

@@ -4,8 +4,9 @@
  * request has begun to arrive decides if a connection may be closed or handed over; a head must be judged
  * strictly before its body is read or anything is routed; idle, head, body and response each have a clock of
  * their own; a client that goes away while an upstream works must be noticed; and a connection that we end
- * must be ended with a lingering close. h2o 2.2.5 offers none of these. Its sockets, TLS, memory pools, request
- * objects and output streams are used as they are, so that everything above is the same for HTTP/1 and HTTP/2.
+ * must be ended with a lingering close. h2o 2.2.5 offers none of these. Its sockets, TLS, memory pools,
+ * request objects and output streams are used as they are, so that everything above is the same for HTTP/1
+ * and HTTP/2.
  *
  * The states of a connection:
  *
@@ -14,8 +15,8 @@
  *
  * Invariants:
  *  - sock->input begins with the current request; request_size bytes of it belong to that request.
- *  - In ANSWER nothing is read: header slices and the body point into sock->input. The socket stays registered
- *    with H2O_SOCKET_FLAG_DONT_READ, so that its hang-up is seen without a system call per request.
+ *  - In ANSWER nothing is read: header slices and the body point into sock->input. The socket stays
+ * registered with H2O_SOCKET_FLAG_DONT_READ, so that its hang-up is seen without a system call per request.
  *  - At most one write is in flight. A response that begins while an interim one is still on its way waits in
  *    `deferred`.
  *  - exchange is set from the end of the head until the request is disposed of. */
@@ -76,7 +77,8 @@ struct http1 {
 };
 
 static void on_read(h2o_socket_t *sock, const char *error);
-static void ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n_bufs, h2o_send_state_t state);
+static void ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n_bufs,
+                         h2o_send_state_t state);
 
 static struct http1 *http1_of(const struct conn *conn)
 {
@@ -182,7 +184,8 @@ static void on_timer(h2o_timeout_entry_t *entry)
     switch (h->state) {
     case HTTP1_IDLE:
         /* A request that is just arriving is let in. */
-        if (h->conn->server->draining && recv(h2o_socket_get_fd(h->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+        if (h->conn->server->draining &&
+            recv(h2o_socket_get_fd(h->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
             server_timer_start(h->conn->server, &h->timer, USEC_PER_SEC);
             return;
         }
@@ -583,7 +586,8 @@ static h2o_iovec_t flatten_head(h2o_req_t *req, const char *connection, bool chu
                          "Transfer-Encoding: chunked\r\n\r\n") +
                   strlen(req->res.reason) + H2O_TIMESTR_RFC1123_LEN + (connection ? strlen(connection) : 0);
     for (size_t i = 0; i < req->res.headers.size; i++)
-        room += req->res.headers.entries[i].name->len + req->res.headers.entries[i].value.len + STRLEN(": \r\n");
+        room +=
+            req->res.headers.entries[i].name->len + req->res.headers.entries[i].value.len + STRLEN(": \r\n");
     char *head = h2o_mem_alloc_pool(&req->pool, room), *p = head;
 
     p = add_literal(p, "HTTP/1.1 ");
@@ -627,12 +631,14 @@ static const char *connection_field(const h2o_req_t *req)
     return req->version == 0x100 ? "keep-alive" : NULL;
 }
 
-static void ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n_bufs, h2o_send_state_t state)
+static void ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n_bufs,
+                         h2o_send_state_t state)
 {
     struct http1 *h = container_of(self, struct http1, ostream);
 
     if (h->interim_in_flight) {
-        h->deferred = (struct deferred_send){h2o_mem_alloc_pool(&req->pool, sizeof(*bufs) * (n_bufs + 1)), n_bufs, state};
+        h->deferred = (struct deferred_send){h2o_mem_alloc_pool(&req->pool, sizeof(*bufs) * (n_bufs + 1)),
+                                             n_bufs, state};
         if (n_bufs)
             memcpy(h->deferred.bufs, bufs, sizeof(*bufs) * n_bufs);
         h->has_deferred = true;
@@ -669,7 +675,8 @@ static void ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs,
     }
     if (h->chunked_out) {
         if (state == H2O_SEND_STATE_FINAL)
-            out[n_out++] = size ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n")) : h2o_iovec_init(H2O_STRLIT("0\r\n\r\n"));
+            out[n_out++] =
+                size ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n")) : h2o_iovec_init(H2O_STRLIT("0\r\n\r\n"));
         else if (size)
             out[n_out++] = h2o_iovec_init(H2O_STRLIT("\r\n"));
     }
@@ -693,7 +700,10 @@ void http1_send_interim(h2o_req_t *req, int status, const h2o_header_t *headers,
     if (req->version < 0x101 || h->write_in_flight || h->interim_in_flight || h->head_sent)
         return; /* interim responses may be left out */
     struct strbuf text = STRBUF_INIT;
-    strbuf_addf(&text, "HTTP/1.1 %d %s\r\n", status, status == 100 ? "Continue" : status == 103 ? "Early Hints" : "Interim");
+    strbuf_addf(&text, "HTTP/1.1 %d %s\r\n", status,
+                status == 100   ? "Continue"
+                : status == 103 ? "Early Hints"
+                                : "Interim");
     for (size_t i = 0; i < n_headers; i++) {
         strbuf_add(&text, headers[i].name->base, headers[i].name->len);
         strbuf_add_string(&text, ": ");
@@ -739,7 +749,8 @@ void http1_upgrade(h2o_req_t *req, struct slice head, void (*on_detached)(void *
     h->head_sent = h->write_in_flight = true;
     server_timer_start(h->conn->server, &h->timer, server_gateway(h->conn->server)->send_timeout);
     if (h->interim_in_flight) {
-        /* Interim responses are small and the client is waiting: this cannot be but a client that reads nothing. */
+        /* Interim responses are small and the client is waiting: this cannot be but a client that reads
+         * nothing. */
         h->write_in_flight = false;
         close_connection(h, false);
         return;
@@ -771,7 +782,8 @@ void http1_start(struct conn *conn)
     struct server *server = conn->server;
     struct timeval now = {0};
 
-    struct http1 *h = (struct http1 *)h2o_create_connection(sizeof(*h), &server->context, server->accept_ctx.hosts, now, &callbacks);
+    struct http1 *h = (struct http1 *)h2o_create_connection(sizeof(*h), &server->context,
+                                                            server->accept_ctx.hosts, now, &callbacks);
     memset((char *)h + sizeof(h->super), 0, offsetof(struct http1, req) - sizeof(h->super));
     h->conn = conn;
     h->sock = conn->sock;

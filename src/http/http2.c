@@ -40,7 +40,8 @@ static void drain_connection(h2o_http2_conn_t *http2, usec_t now)
         conn->goaway_final = true;
     } else if (http2->num_streams.pull.open == 0 && http2->num_streams.push.open == 0 && !conn->closing) {
         conn->closing = true;
-        shutdown(h2o_socket_get_fd(http2->sock), SHUT_RD); /* h2o sees the end, writes what is left and closes */
+        shutdown(h2o_socket_get_fd(http2->sock),
+                 SHUT_RD); /* h2o sees the end, writes what is left and closes */
     }
 }
 
@@ -71,8 +72,8 @@ void http2_send_interim(h2o_req_t *req, int status, const h2o_header_t *headers,
     h2o_http2_conn_request_write(http2);
 }
 
-void http2_each_upload(struct server *server, void (*callback)(void *userdata, struct conn *conn, h2o_req_t *req),
-                       void *userdata)
+void http2_each_upload(struct server *server,
+                       void (*callback)(void *userdata, struct conn *conn, h2o_req_t *req), void *userdata)
 {
     h2o_linklist_t *anchor = &server->context.http2._conns;
     for (h2o_linklist_t *node = anchor->next; node != anchor; node = node->next) {
@@ -81,7 +82,8 @@ void http2_each_upload(struct server *server, void (*callback)(void *userdata, s
             if (!kh_exist(http2->streams, i))
                 continue;
             h2o_http2_stream_t *stream = kh_val(http2->streams, i);
-            if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_HEADERS || stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
+            if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_HEADERS ||
+                stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
                 callback(userdata, conn_of_socket(http2->sock), &stream->req);
         }
     }

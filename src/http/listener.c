@@ -40,7 +40,8 @@ static int poll_exclusively(struct listener *listener, bool exclusive)
         return epoll;
     if (epoll_ctl(epoll, EPOLL_CTL_DEL, listener->fd, NULL) < 0)
         return -errno;
-    struct epoll_event event = {.events = EPOLLIN | (exclusive ? EPOLLEXCLUSIVE : 0), .data.ptr = listener->sock};
+    struct epoll_event event = {.events = EPOLLIN | (exclusive ? EPOLLEXCLUSIVE : 0),
+                                .data.ptr = listener->sock};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener->fd, &event) < 0)
         return -errno;
     listener->exclusive = exclusive;
@@ -56,7 +57,8 @@ static void on_exclusive_timer(h2o_timeout_entry_t *entry)
 
 static void start(struct listener *listener)
 {
-    listener->sock = h2o_evloop_socket_create(listener->server->context.loop, listener->fd, H2O_SOCKET_FLAG_DONT_READ);
+    listener->sock =
+        h2o_evloop_socket_create(listener->server->context.loop, listener->fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
     h2o_socket_read_start(listener->sock, on_acceptable);
     server_timer_start(listener->server, &listener->exclusive_timer, USEC_PER_MSEC);
@@ -91,8 +93,8 @@ static void on_acceptable(h2o_socket_t *sock, const char *error)
             continue;
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
             journal_log(listener->server->options.journal, EVENT_WARNING,
-                        "cannot accept a connection on listener %s: %s; pausing", listener->socket->listener->name,
-                        strerror(errno));
+                        "cannot accept a connection on listener %s: %s; pausing",
+                        listener->socket->listener->name, strerror(errno));
             stop(listener);
             server_timer_start(listener->server, &listener->pause_timer, EXHAUSTED_PAUSE);
             return;

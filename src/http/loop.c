@@ -96,7 +96,8 @@ struct loop *loop_free(struct loop *loop)
 
 int loop_run_once(struct loop *loop, usec_t max_wait)
 {
-    int32_t ms = max_wait >= INT32_MAX * USEC_PER_MSEC ? INT32_MAX : (int32_t)((max_wait + 999) / USEC_PER_MSEC);
+    int32_t ms =
+        max_wait >= INT32_MAX * USEC_PER_MSEC ? INT32_MAX : (int32_t)((max_wait + 999) / USEC_PER_MSEC);
     if (h2o_evloop_run(loop->h2o, ms) == 0 || errno == EINTR)
         return 0;
     return -errno;
@@ -144,7 +145,8 @@ static void on_readable(h2o_socket_t *sock, const char *error)
 struct loop_fd *loop_fd_new(struct loop *loop, int fd, void (*callback)(void *userdata), void *userdata)
 {
     struct loop_fd *watch = xcalloc(1, sizeof(*watch));
-    *watch = (struct loop_fd){loop, h2o_evloop_socket_create(loop->h2o, fd, H2O_SOCKET_FLAG_DONT_READ), callback, userdata};
+    *watch = (struct loop_fd){loop, h2o_evloop_socket_create(loop->h2o, fd, H2O_SOCKET_FLAG_DONT_READ),
+                              callback, userdata};
     watch->sock->data = watch;
     h2o_socket_read_start(watch->sock, on_readable);
     return watch;

@@ -1,5 +1,6 @@
 #pragma once
-/* Error responses of our own: problem+json (RFC 9457), plain text or a small page, as the client's Accept says. */
+/* Error responses of our own: problem+json (RFC 9457), plain text or a small page, as the client's Accept
+ * says. */
 
 #include "http/h2o.h"
 

@@ -2,11 +2,12 @@
  *
  *   pick a target ─► exchange with it ─► response head ─► body pieces, each waited for by the client ─► end
  *         ▲                 │
- *         └── try again ◄───┘ as long as nothing of a response has reached the client, and retry_decide() agrees
+ *         └── try again ◄───┘ as long as nothing of a response has reached the client, and retry_decide()
+ * agrees
  *
- * A body piece belongs to the upstream client's buffer; it is given back when h2o asks to proceed, which is when
- * the client's socket has taken it: that is the back-pressure. At most one h2o_send() is in progress; what
- * arrives meanwhile waits in `waiting`. */
+ * A body piece belongs to the upstream client's buffer; it is given back when h2o asks to proceed, which is
+ * when the client's socket has taken it: that is the back-pressure. At most one h2o_send() is in progress;
+ * what arrives meanwhile waits in `waiting`. */
 
 #include "http/proxy.h"
 
@@ -54,7 +55,8 @@ static void send_piece(struct proxy *proxy, struct slice data, bool final)
 
     proxy->sending = !final;
     proxy->ended = final;
-    h2o_send(proxy->exchange->req, &buf, data.size ? 1 : 0, final ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    h2o_send(proxy->exchange->req, &buf, data.size ? 1 : 0,
+             final ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
 static void on_flush(h2o_timeout_entry_t *entry)
@@ -100,7 +102,8 @@ static void fail(struct proxy *proxy, int status, const char *detail)
     h2o_timeout_unlink(&proxy->request_timer);
     proxy->ended = true;
     if (status == 503)
-        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, "Retry-After", H2O_STRLIT("1"));
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, "Retry-After",
+                              H2O_STRLIT("1"));
     exchange_refuse(exchange, status, detail);
 }
 
@@ -278,13 +281,14 @@ static void on_done(void *userdata, const struct client_outcome *outcome)
     struct exchange *exchange = proxy->exchange;
 
     proxy->client = NULL;
-    metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target, tries[outcome->error],
-                    outcome->reused, outcome->duration);
+    metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target,
+                    tries[outcome->error], outcome->reused, outcome->duration);
     if (outcome->error == CLIENT_OK)
         return;
     target_failed(proxy, outcome);
-    enum retry retry = proxy->response_started ? RETRY_NO
-                                               : retry_decide(outcome, exchange->method, exchange->tries, TRIES_MAX);
+    enum retry retry = proxy->response_started
+                           ? RETRY_NO
+                           : retry_decide(outcome, exchange->method, exchange->tries, TRIES_MAX);
     if (retry != RETRY_NO) {
         proxy->fresh = true;
         if (retry == RETRY_FRESH)
@@ -302,7 +306,8 @@ static void on_done(void *userdata, const struct client_outcome *outcome)
         fail_with(proxy, outcome);
 }
 
-/* ---- trying ---------------------------------------------------------------------------------------------- */
+/* ---- trying ----------------------------------------------------------------------------------------------
+ */
 
 static const struct client_callbacks callbacks = {on_informational, on_head, on_body, on_done};
 
@@ -350,8 +355,8 @@ static void on_request_timeout(h2o_timeout_entry_t *entry)
 
     if (proxy->client)
         client_cancel(TAKE_PTR(proxy->client));
-    metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target, TRY_FIRST_BYTE_TIMEOUT, false,
-                    outcome.duration);
+    metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target,
+                    TRY_FIRST_BYTE_TIMEOUT, false, outcome.duration);
     access_try_failed(exchange, &outcome, false);
     fail_with(proxy, &outcome);
 }
@@ -390,6 +395,7 @@ void proxy_dispose(struct proxy *proxy)
     /* When the last piece is out, the target has done its part and its connection is back in the pool. */
     struct exchange *exchange = proxy->exchange;
     metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target,
-                    proxy->ended ? TRY_OK : TRY_CANCELLED, false, usec_sub(now_monotonic(), proxy->try_began));
+                    proxy->ended ? TRY_OK : TRY_CANCELLED, false,
+                    usec_sub(now_monotonic(), proxy->try_began));
     client_cancel(TAKE_PTR(proxy->client));
 }

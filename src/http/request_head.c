@@ -4,8 +4,9 @@
 
 /* RFC 9110 5.6.2: the bytes of a token. */
 static const bool is_token[256] = {
-    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,
-    ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
+    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
 /* RFC 9110 5.5: visible bytes, obs-text, blanks. */
@@ -16,9 +17,10 @@ static const bool is_target[256] = {['!' ... '~'] = 1};
 
 /* RFC 3986 3.2.2: what a host with an optional port is written with. */
 static const bool is_host[256] = {
-    ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, [':'] = 1, ['['] = 1, [']'] = 1, ['%'] = 1, ['!'] = 1, ['$'] = 1,
-    ['&'] = 1, ['\''] = 1, ['('] = 1, [')'] = 1, ['*'] = 1, ['+'] = 1, [','] = 1, [';'] = 1, ['='] = 1,
-    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+    ['-'] = 1, ['.'] = 1,         ['_'] = 1,         ['~'] = 1,         [':'] = 1, ['['] = 1,
+    [']'] = 1, ['%'] = 1,         ['!'] = 1,         ['$'] = 1,         ['&'] = 1, ['\''] = 1,
+    ['('] = 1, [')'] = 1,         ['*'] = 1,         ['+'] = 1,         [','] = 1, [';'] = 1,
+    ['='] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
 static const char *skip(const char *p, const char *end, const bool class[256])
@@ -28,7 +30,8 @@ static const char *skip(const char *p, const char *end, const bool class[256])
     return p;
 }
 
-enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, size_t *ret_start, size_t *ret_end)
+enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, size_t *ret_start,
+                                 size_t *ret_end)
 {
     size_t start = *ret_start;
 
@@ -146,7 +149,8 @@ static bool next_element(struct slice *list, struct slice *ret)
         *list = slice_make(list->data + used, list->size - used);
         while (element.size && (*element.data == ' ' || *element.data == '\t'))
             element = slice_make(element.data + 1, element.size - 1);
-        while (element.size && (element.data[element.size - 1] == ' ' || element.data[element.size - 1] == '\t'))
+        while (element.size &&
+               (element.data[element.size - 1] == ' ' || element.data[element.size - 1] == '\t'))
             element.size--;
         if (element.size) {
             *ret = element;
@@ -161,7 +165,8 @@ struct seen {
     struct slice host_value;
 };
 
-static enum head_error judge_field(struct request_head *head, const struct request_field *f, struct seen *seen)
+static enum head_error judge_field(struct request_head *head, const struct request_field *f,
+                                   struct seen *seen)
 {
     /* By length first: most fields are none of these. */
     switch (f->name.size) {

@@ -50,18 +50,18 @@ struct request_head {
 enum head_error {
     HEAD_OK,
     HEAD_BAD_REQUEST_LINE,
-    HEAD_BAD_VERSION,       /* 505 */
+    HEAD_BAD_VERSION, /* 505 */
     HEAD_BAD_FIELD,
-    HEAD_TOO_MANY_FIELDS,   /* 431 */
+    HEAD_TOO_MANY_FIELDS, /* 431 */
     HEAD_FOLDED_LINE,
     HEAD_MISSING_HOST,
     HEAD_DUPLICATE_HOST,
     HEAD_BAD_HOST,
     HEAD_BAD_CONTENT_LENGTH,
     HEAD_DUPLICATE_CONTENT_LENGTH,
-    HEAD_BAD_TRANSFER_ENCODING,  /* 501 for codings we do not know */
+    HEAD_BAD_TRANSFER_ENCODING, /* 501 for codings we do not know */
     HEAD_LENGTH_AND_ENCODING,
-    HEAD_BAD_EXPECTATION,   /* 417 */
+    HEAD_BAD_EXPECTATION, /* 417 */
     _HEAD_ERROR_MAX,
 };
 

@@ -21,7 +21,8 @@ struct request_entry {
     struct server *server;
 };
 
-/* ---- timers ------------------------------------------------------------------------------------------------ */
+/* ---- timers
+ * ------------------------------------------------------------------------------------------------ */
 
 h2o_timeout_t *server_timeout(struct server *server, usec_t length)
 {
@@ -31,7 +32,8 @@ h2o_timeout_t *server_timeout(struct server *server, usec_t length)
         if (server->timeouts[i].timeout == ms)
             return &server->timeouts[i];
     if (server->n_timeouts == SERVER_MAX_TIMEOUTS)
-        return &server->timeouts[server->n_timeouts - 1]; /* SERVER_MAX_TIMEOUTS covers all options there are */
+        return &server
+                    ->timeouts[server->n_timeouts - 1]; /* SERVER_MAX_TIMEOUTS covers all options there are */
     h2o_timeout_t *timeout = &server->timeouts[server->n_timeouts++];
     h2o_timeout_init(server->context.loop, timeout, ms);
     return timeout;
@@ -49,7 +51,8 @@ usec_t server_idle_stage(struct server *server)
     return usec_add(server->quiet, (server->stage++ % IDLE_STAGES) * IDLE_STAGE_TIME);
 }
 
-/* ---- requests of HTTP/2 ------------------------------------------------------------------------------------ */
+/* ---- requests of HTTP/2
+ * ------------------------------------------------------------------------------------ */
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
@@ -83,14 +86,16 @@ static void init_h2o(struct server *server)
     /* A body a little over the limit is taken, so that it can be answered with 413; over this it is reset. */
     server->globalconf.max_request_entity_size = body > SIZE_MAX / 2 ? SIZE_MAX / 2 : body + body / 4 + 65536;
     server->globalconf.http1.upgrade_to_http2 = 0;
-    server->hostconf = h2o_config_register_host(&server->globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    server->hostconf =
+        h2o_config_register_host(&server->globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     server->hostconf->http2.reprioritize_blocking_assets = 0;
     server->pathconf = h2o_config_register_path(server->hostconf, "/", 0);
     /* h2o's chunked encoder gives up keep-alive for every status but 200; http1.c frames bodies itself. */
     for (size_t i = 0; i < server->pathconf->filters.size; i++)
         free(server->pathconf->filters.entries[i]);
     server->pathconf->filters.size = 0;
-    struct request_entry *entry = (struct request_entry *)h2o_create_handler(server->pathconf, sizeof(*entry));
+    struct request_entry *entry =
+        (struct request_entry *)h2o_create_handler(server->pathconf, sizeof(*entry));
     entry->super.on_req = on_request;
     entry->server = server;
     h2o_context_init(&server->context, loop_h2o(server->options.loop), &server->globalconf);
@@ -98,7 +103,8 @@ static void init_h2o(struct server *server)
     server->accept_ctx.hosts = server->globalconf.hosts;
 }
 
-/* ---- upstreams ----------------------------------------------------------------------------------------------- */
+/* ---- upstreams
+ * ----------------------------------------------------------------------------------------------- */
 
 struct pool_owner {
     struct server *server;
@@ -133,8 +139,8 @@ static int make_upstreams(struct server *server)
         for (size_t j = 0; j < upstream->n_targets; j++) {
             struct pool_owner *owner = &server->pool_owners[n++];
             *owner = (struct pool_owner){server, upstream, &upstream->targets[j]};
-            server->upstreams[i].pools[j] = client_pool_new(server->client_context, upstream, &upstream->targets[j],
-                                                            on_pool_change, owner);
+            server->upstreams[i].pools[j] = client_pool_new(server->client_context, upstream,
+                                                            &upstream->targets[j], on_pool_change, owner);
         }
     }
     return 0;
@@ -155,7 +161,8 @@ static void free_upstreams(struct server *server)
     client_context_free(server->client_context);
 }
 
-void server_avoid_target(struct server *server, const struct upstream_config *upstream, const struct target_config *target)
+void server_avoid_target(struct server *server, const struct upstream_config *upstream,
+                         const struct target_config *target)
 {
     balance_set_usable(server->upstreams[upstream->index].balance, target, false);
     if (!server->avoiding) {
@@ -175,7 +182,8 @@ static void on_avoid_timer(void *userdata)
             balance_set_usable(server->upstreams[i].balance, &config->upstreams[i]->targets[j], true);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void on_http2_timer(void *userdata)
 {
@@ -226,7 +234,8 @@ struct server *server_free(struct server *server)
     for (size_t i = 0; i < server->n_timeouts; i++)
         h2o_timeout_dispose(server->context.loop, &server->timeouts[i]);
     h2o_context_dispose(&server->context);
-    h2o_timeout_dispose(server->context.loop, &server->context.http2.graceful_shutdown_timeout); /* h2o forgets it */
+    h2o_timeout_dispose(server->context.loop,
+                        &server->context.http2.graceful_shutdown_timeout); /* h2o forgets it */
     h2o_config_dispose(&server->globalconf);
     free(server);
     return NULL;

@@ -1,7 +1,7 @@
 #pragma once
 /* What one thread serves: an event loop, the connections it accepted, and what answers their requests. The
- * gateway's workers are servers with routes; the admin API is a server with a handler, on the control thread's
- * loop. */
+ * gateway's workers are servers with routes; the admin API is a server with a handler, on the control
+ * thread's loop. */
 
 #include "config/config.h"
 #include "http/handler.h"
@@ -25,7 +25,7 @@ struct server_options {
     unsigned index; /* of the worker */
     struct loop *loop;
     const struct config *config;
-    const struct router *router;  /* NULL with a handler */
+    const struct router *router; /* NULL with a handler */
     struct metrics_shard *metrics;
     struct journal *journal;
     struct health *health; /* NULL with a handler */
@@ -41,7 +41,8 @@ struct server *server_free(struct server *server);
 
 /* From now on connections are accepted. */
 int server_start_accepting(struct server *server) _warn_unused_;
-/* Stops; what the kernel had already queued for this thread alone is still accepted, so that no wake-up is lost. */
+/* Stops; what the kernel had already queued for this thread alone is still accepted, so that no wake-up is
+ * lost. */
 void server_stop_accepting(struct server *server);
 
 /* Finishes what is in progress: HTTP/1 answers carry Connection: close, idle connections get `quiet` in which
@@ -54,7 +55,7 @@ bool server_is_empty(const struct server *server);
 
 struct server_load {
     size_t connections;
-    size_t idle; /* connections without a request */
+    size_t idle;     /* connections without a request */
     size_t requests; /* in flight, tunnels included */
 };
 void server_load(const struct server *server, struct server_load *ret);

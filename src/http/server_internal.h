@@ -62,7 +62,8 @@ void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_
 usec_t server_idle_stage(struct server *server);
 
 /* Passes over a target that could not be reached, for a while, if there are others. */
-void server_avoid_target(struct server *server, const struct upstream_config *upstream, const struct target_config *target);
+void server_avoid_target(struct server *server, const struct upstream_config *upstream,
+                         const struct target_config *target);
 
 static inline const struct gateway_config *server_gateway(const struct server *server)
 {

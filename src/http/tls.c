@@ -10,9 +10,9 @@
 #include "util/clock.h"
 
 /* Mozilla's "intermediate" profile, version 5.7. TLS 1.3's own suites are OpenSSL's defaults. */
-#define INTERMEDIATE_CIPHERS                                                                                 \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"               \
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"                 \
+#define INTERMEDIATE_CIPHERS                                                                   \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" \
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"   \
     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
 
 struct tls_config {
@@ -56,7 +56,8 @@ static void set_session_id_context(SSL_CTX *context, const struct listener_confi
     strbuf_add_string(&identity, listener->name);
     for (size_t i = 0; i < listener->n_certificates; i++)
         strbuf_addf(&identity, "\n%s", listener->certificates[i].certificate);
-    strbuf_addf(&identity, "\n%s\n%d", listener->client_ca ? listener->client_ca : "", (int)listener->client_verify);
+    strbuf_addf(&identity, "\n%s\n%d", listener->client_ca ? listener->client_ca : "",
+                (int)listener->client_verify);
     EVP_Digest(identity.data, identity.size, digest, &size, EVP_sha256(), NULL);
     SSL_CTX_set_session_id_context(context, digest, MIN(size, (unsigned)SSL_MAX_SID_CTX_LENGTH));
     strbuf_deinit(&identity);
@@ -76,10 +77,11 @@ static int load_client_ca(SSL_CTX *context, const struct listener_config *listen
         return -EBADMSG;
     }
     SSL_CTX_set_client_CA_list(context, names);
-    SSL_CTX_set_verify(context,
-                       SSL_VERIFY_PEER |
-                           (listener->client_verify == CLIENT_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
-                       NULL);
+    SSL_CTX_set_verify(
+        context,
+        SSL_VERIFY_PEER |
+            (listener->client_verify == CLIENT_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+        NULL);
     return 0;
 }
 
@@ -94,28 +96,31 @@ static void warn_about_validity(X509 *leaf, const struct certificate_config *cer
                           certificate->certificate, NULL, "the certificate is not valid yet");
 }
 
-static int load_certificate(SSL_CTX *context, const struct certificate_config *certificate, const char *section,
-                            struct config_report *report)
+static int load_certificate(SSL_CTX *context, const struct certificate_config *certificate,
+                            const char *section, struct config_report *report)
 {
     ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(context, certificate->certificate) != 1) {
         config_report_add(report, true, certificate->certificate_place, section, "TLSCertificate",
-                          certificate->certificate, "a readable PEM file, the server's certificate first, then the chain",
+                          certificate->certificate,
+                          "a readable PEM file, the server's certificate first, then the chain",
                           "cannot load the certificate: %s", openssl_reason());
         return -EBADMSG;
     }
     if (SSL_CTX_use_PrivateKey_file(context, certificate->key, SSL_FILETYPE_PEM) != 1) {
         bool mismatch = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH;
-        config_report_add(report, true, certificate->key_place, section, "TLSKey", certificate->key,
-                          "a readable PEM file with the private key of the certificate beside it, without passphrase",
-                          "the key %s %s: %s", mismatch ? "does not match the certificate" : "cannot be loaded for the certificate",
-                          certificate->certificate, openssl_reason());
+        config_report_add(
+            report, true, certificate->key_place, section, "TLSKey", certificate->key,
+            "a readable PEM file with the private key of the certificate beside it, without passphrase",
+            "the key %s %s: %s",
+            mismatch ? "does not match the certificate" : "cannot be loaded for the certificate",
+            certificate->certificate, openssl_reason());
         return -EBADMSG;
     }
     if (SSL_CTX_check_private_key(context) != 1) {
         config_report_add(report, true, certificate->key_place, section, "TLSKey", certificate->key,
-                          "the private key of the certificate beside it", "the key does not match the certificate %s",
-                          certificate->certificate);
+                          "the private key of the certificate beside it",
+                          "the key does not match the certificate %s", certificate->certificate);
         return -EBADMSG;
     }
     warn_about_validity(SSL_CTX_get0_certificate(context), certificate, section, report);
@@ -127,18 +132,19 @@ static int no_passphrase(char *buf, int size, int rwflag, void *userdata)
     return 0; /* never ask on the terminal */
 }
 
-static SSL_CTX *make_context(struct tls_config *tls, const struct certificate_config *certificate, const char *section,
-                             struct config_report *report)
+static SSL_CTX *make_context(struct tls_config *tls, const struct certificate_config *certificate,
+                             const char *section, struct config_report *report)
 {
     const struct listener_config *listener = tls->listener;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (!context)
         abort();
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF |
-                                     SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_ENABLE_PARTIAL_WRITE);
-    SSL_CTX_set_min_proto_version(context, listener->tls_minimum == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(context,
+                                  listener->tls_minimum == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(context, INTERMEDIATE_CIPHERS);
     SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384");
     SSL_CTX_set_dh_auto(context, 1);
@@ -155,7 +161,8 @@ static SSL_CTX *make_context(struct tls_config *tls, const struct certificate_co
     return context;
 }
 
-int tls_config_new(struct tls_config **ret, const struct listener_config *listener, struct config_report *report)
+int tls_config_new(struct tls_config **ret, const struct listener_config *listener,
+                   struct config_report *report)
 {
     struct tls_config *tls = xcalloc(1, sizeof(*tls));
     struct strbuf section = STRBUF_INIT;

@@ -111,14 +111,14 @@ int worker_new(struct worker **ret, const struct worker_options *options)
     int r = loop_new(&worker->loop);
     if (r == 0)
         r = server_new(&worker->server, &(struct server_options){.index = options->index,
-                                                                .loop = worker->loop,
-                                                                .config = options->config,
-                                                                .router = options->router,
-                                                                .metrics = options->metrics,
-                                                                .journal = options->journal,
-                                                                .health = options->health,
-                                                                .sockets = options->sockets,
-                                                                .n_sockets = options->n_sockets});
+                                                                 .loop = worker->loop,
+                                                                 .config = options->config,
+                                                                 .router = options->router,
+                                                                 .metrics = options->metrics,
+                                                                 .journal = options->journal,
+                                                                 .health = options->health,
+                                                                 .sockets = options->sockets,
+                                                                 .n_sockets = options->n_sockets});
     if (r == 0) {
         sigset_t all, old;
         sigfillset(&all);

@@ -33,8 +33,8 @@ void worker_wedge(struct worker *worker);
 
 struct worker_state {
     bool accepting;
-    bool failed;   /* it could not begin to accept */
-    bool drained;  /* draining and no connection left */
+    bool failed;  /* it could not begin to accept */
+    bool drained; /* draining and no connection left */
     uint64_t turns;
     size_t connections, idle, requests, cut;
 };

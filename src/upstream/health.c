@@ -28,8 +28,8 @@ struct health *health_free(struct health *health)
     return NULL;
 }
 
-bool health_note(struct health *health, const struct upstream_config *upstream, const struct target_config *target,
-                 bool up)
+bool health_note(struct health *health, const struct upstream_config *upstream,
+                 const struct target_config *target, bool up)
 {
     atomic_bool *down = &health->down[upstream->index][target->index];
     /* The usual case is no change: look before writing, so that the line stays shared. */

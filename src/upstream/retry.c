@@ -1,6 +1,7 @@
 #include "upstream/retry.h"
 
-enum retry retry_decide(const struct client_outcome *outcome, enum method method, unsigned tries, unsigned limit)
+enum retry retry_decide(const struct client_outcome *outcome, enum method method, unsigned tries,
+                        unsigned limit)
 {
     if (outcome->error == CLIENT_OK || outcome->response_began || tries >= limit)
         return RETRY_NO;
