@@ -15,6 +15,7 @@ struct app_options {
     const char *listen[APP_LISTENERS];
     size_t n_listen;
     const char *ledger;    /* or NULL */
+    const char *prefix;    /* of paths, taken off if it is there; or NULL */
     uint64_t max_requests; /* per connection, which is then closed without a word; 0: any number */
     usec_t idle_timeout;   /* an idle connection is closed without a word; USEC_INFINITY: never */
     usec_t start_delay;    /* before it is ready */

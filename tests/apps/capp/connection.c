@@ -281,6 +281,11 @@ static bool parse_request_line(struct connection *c)
         c->query = slice_make(question + 1, c->path.size - (size_t)(question + 1 - c->path.data));
         c->path.size = (size_t)(question - c->path.data);
     }
+    const char *prefix = c->app->options->prefix;
+    if (prefix && slice_starts_with(c->path, slice_of(prefix)))
+        c->path = slice_make(c->path.data + strlen(prefix), c->path.size - strlen(prefix));
+    if (c->path.size == 0)
+        c->path = SLICE_LITERAL("/");
     c->http10 = space2[8] == '0';
     c->is_head = slice_eq(c->method, SLICE_LITERAL("HEAD"));
     return true;

@@ -10,6 +10,7 @@ static const char help[] =
     "                           systemd are served as well\n"
     "      --name=NAME          said in X-App and by GET / [capp]\n"
     "      --ledger=FILE        where /ledger writes\n"
+    "      --prefix=/PATH       taken off the paths of requests that have it\n"
     "      --max-requests=N     close a connection, unannounced, after N requests\n"
     "      --idle-timeout=MS    close a connection, unannounced, when it was idle so long\n"
     "      --start-delay=MS     be ready so late\n"
@@ -38,6 +39,7 @@ static int parse(struct app_options *o, int argc, char **argv)
         {"max-requests", required_argument, NULL, 'm'},
         {"idle-timeout", required_argument, NULL, 'i'},
         {"start-delay", required_argument, NULL, 's'},
+        {"prefix", required_argument, NULL, 'p'},
         {"drain-timeout", required_argument, NULL, 'd'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -53,6 +55,8 @@ static int parse(struct app_options *o, int argc, char **argv)
             o->name = optarg;
         else if (option == 'L')
             o->ledger = optarg;
+        else if (option == 'p')
+            o->prefix = optarg;
         else if (option == 'm')
             o->max_requests = n;
         else if (option == 'i')

@@ -1,0 +1,357 @@
+"""The servers that are measured, each configured for the same task by the same rules.
+
+Every peer has as many workers (threads or processes) as asked, no access log, keep-alive without a limit of
+requests on both sides, and its defaults otherwise. As proxies all send X-Forwarded-For and X-Forwarded-Proto.
+Each serves "/" with a fixed text and "/proxy/" from the backend.
+"""
+
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+import activate  # noqa: E402
+
+BODY = "Hello, world!"
+DESCRIPTORS = 65536
+START_TIMEOUT = 20
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def raise_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, DESCRIPTORS), max(hard, DESCRIPTORS)))
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def answers(port, path="/", body=BODY):
+    """Whether a whole good response comes over a new connection."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as sock:
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            data = b""
+            while part := sock.recv(65536):
+                data += part
+        return data.startswith(b"HTTP/1.1 200") and body.encode() in data
+    except OSError:
+        return False
+
+
+class Peer:
+    """One server, run in a folder of its own. `backend` is unix:PATH or HOST:PORT."""
+
+    name = package = program = None
+    version_option = "-v"
+
+    def __init__(self, folder, workers, backend):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.workers = workers
+        self.backend = backend
+        self.port = free_port()
+        self.pid = None
+        self.ready_after = None
+
+    @classmethod
+    def path(cls):
+        """Where the program is, or None."""
+        return shutil.which(cls.program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+
+    @classmethod
+    def version(cls):
+        done = subprocess.run([cls.path(), cls.version_option], capture_output=True, text=True, check=False)
+        line = (done.stdout + done.stderr).strip().splitlines()[0]
+        return line if cls.program in line.lower() else f"{cls.name} {line}"
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return self.folder / name
+
+    def command(self):
+        """Writes the configuration and returns the command line."""
+        raise NotImplementedError
+
+    def environment(self):
+        return dict(os.environ, HOME=str(self.folder))
+
+    def spawn(self, argv, log):
+        return activate.spawn(argv, [], self.environment(), log)
+
+    def wait_ready(self):
+        deadline = time.monotonic() + START_TIMEOUT
+        while not answers(self.port):
+            if time.monotonic() > deadline or self.ended():
+                raise RuntimeError(f"{self.name} does not answer:\n{self.log()}")
+            time.sleep(0.0005)
+
+    def start(self):
+        """Starts it and waits until it is ready."""
+        argv = [str(word) for word in self.command()]
+        with open(self.folder / "log", "wb") as log:
+            begun = time.monotonic()
+            self.pid = self.spawn(argv, log)
+            self.wait_ready()
+            self.ready_after = time.monotonic() - begun
+
+    def log(self):
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
+
+    def ended(self):
+        if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
+            self.pid = None
+        return self.pid is None
+
+    def stop(self):
+        if self.ended():
+            return
+        os.kill(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while not self.ended():
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                self.pid = None
+                return
+            time.sleep(0.01)
+
+
+class Holdfast(Peer):
+    name = "holdfast"
+    build = None  # the build folder, set by the command line
+
+    def __init__(self, folder, workers, backend):
+        super().__init__(folder, workers, backend)
+        self.listener = None
+        self.notify = None
+
+    @classmethod
+    def path(cls):
+        program = cls.build / "holdfastd"
+        return program if program.exists() else None
+
+    @classmethod
+    def version(cls):
+        git = subprocess.run(["git", "-C", pathlib.Path(__file__).parent, "describe", "--always", "--dirty"],
+                             capture_output=True, text=True, check=False)
+        return "holdfast " + (git.stdout.strip() or "of this tree")
+
+    def command(self):
+        # The connections of one worker may all be in use at once.
+        config = self.write("holdfast.conf", f"""
+[Gateway]
+Threads={self.workers}
+AccessLog=off
+IdleTimeoutSec=10min
+
+[Listener http]
+Protocol=http
+
+[Upstream app]
+Target={self.backend}
+PoolSize=128
+
+[Route /]
+Respond=200 "{BODY}"
+
+[Route /proxy/*rest]
+Upstream=app
+""")
+        return [self.path(), "--config", config]
+
+    def environment(self):
+        return dict(super().environment(), NOTIFY_SOCKET=self.notify.path, STATE_DIRECTORY=str(self.folder))
+
+    def spawn(self, argv, log):
+        self.listener = activate.bind(f"127.0.0.1:{self.port}")
+        self.notify = activate.NotifySocket()
+        return activate.spawn(argv, [("http", self.listener)], self.environment(), log)
+
+    def wait_ready(self):
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self.notify.wait("READY=1", 0.2):
+            if time.monotonic() > deadline or self.ended():
+                raise RuntimeError(f"{self.name} does not become ready:\n{self.log()}")
+
+    def stop(self):
+        super().stop()
+        if self.listener:
+            self.listener.close()
+            self.notify.close()
+
+
+class Nginx(Peer):
+    name, package, program = "nginx", "nginx-light", "nginx"
+
+    def command(self):
+        server = f"unix:{self.backend[5:]}" if self.backend.startswith("unix:") else self.backend
+        config = self.write("nginx.conf", f"""
+daemon off;
+pid {self.folder}/pid;
+error_log stderr warn;
+{"user root;" if os.getuid() == 0 else ""}
+worker_processes {self.workers};
+events {{ worker_connections 32768; }}
+http {{
+    access_log off;
+    keepalive_timeout 600;
+    keepalive_requests 1000000000;
+    client_max_body_size 0;
+    client_body_temp_path {self.folder}/body;
+    proxy_temp_path {self.folder}/proxy;
+    fastcgi_temp_path {self.folder}/fastcgi;
+    uwsgi_temp_path {self.folder}/uwsgi;
+    scgi_temp_path {self.folder}/scgi;
+    upstream app {{
+        server {server};
+        keepalive 128;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{self.port} backlog=4096;
+        default_type text/plain;
+        location = / {{ return 200 "{BODY}"; }}
+        location /proxy/ {{
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+        }}
+    }}
+}}
+""")
+        return [self.path(), "-c", config, "-p", self.folder]
+
+
+class HAProxy(Peer):
+    name, package, program = "HAProxy", "haproxy", "haproxy"
+
+    def command(self):
+        server = f"unix@{self.backend[5:]}" if self.backend.startswith("unix:") else self.backend
+        config = self.write("haproxy.cfg", f"""
+global
+    # It reckons with two descriptors for each connection, which may be more than there are.
+    no strict-limits
+    nbthread {self.workers}
+    maxconn 20000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 600s
+    timeout server 600s
+    timeout http-keep-alive 600s
+    http-reuse always
+frontend http
+    bind 127.0.0.1:{self.port} backlog 4096
+    http-request return status 200 content-type text/plain string "{BODY}" if {{ path / }}
+    default_backend app
+backend app
+    option forwardfor
+    http-request set-header X-Forwarded-Proto http
+    server app {server}
+""")
+        return [self.path(), "-db", "-f", config]
+
+
+class Caddy(Peer):
+    name, package, program = "Caddy", "caddy", "caddy"
+    version_option = "version"
+
+    def environment(self):
+        return dict(super().environment(), GOMAXPROCS=str(self.workers), XDG_DATA_HOME=str(self.folder),
+                    XDG_CONFIG_HOME=str(self.folder))
+
+    def command(self):
+        upstream = f"unix/{self.backend[5:]}" if self.backend.startswith("unix:") else self.backend
+        config = self.write("Caddyfile", f"""
+{{
+    admin off
+    auto_https off
+    log {{
+        level ERROR
+    }}
+    servers {{
+        timeouts {{
+            idle 10m
+        }}
+    }}
+}}
+http://127.0.0.1:{self.port}, http://localhost:{self.port} {{
+    bind 127.0.0.1
+    handle / {{
+        respond "{BODY}"
+    }}
+    handle /proxy/* {{
+        reverse_proxy {upstream} {{
+            transport http {{
+                keepalive_idle_conns 256
+                keepalive_idle_conns_per_host 256
+            }}
+        }}
+    }}
+}}
+""")
+        return [self.path(), "run", "--adapter", "caddyfile", "--config", config]
+
+
+class H2o(Peer):
+    name, package, program = "h2o", "h2o", "h2o"
+
+    def command(self):
+        # 2.2.5 has no fixed response but through mruby; a small file is its fast path.
+        (self.folder / "www").mkdir()
+        self.write("www/index.html", BODY)
+        url = f"http://[{self.backend}]/proxy/" if self.backend.startswith("unix:") else f"http://{self.backend}/proxy/"
+        config = self.write("h2o.conf", f"""
+listen: {{host: 127.0.0.1, port: {self.port}}}
+{"user: root" if os.getuid() == 0 else ""}
+num-threads: {self.workers}
+max-connections: 20000
+http1-request-timeout: 600
+proxy.timeout.keepalive: 600000
+proxy.preserve-host: ON
+temp-buffer-path: {self.folder}
+hosts:
+  default:
+    paths:
+      /: {{file.dir: {self.folder}/www}}
+      /proxy/: {{proxy.reverse.url: "{url}"}}
+""")
+        return [self.path(), "-m", "worker", "-c", config]
+
+
+ALL = [Holdfast, Nginx, HAProxy, Caddy, H2o]
+
+
+def install(peers):
+    """Installs the packages of the peers that are missing, without starting their services."""
+    missing = [peer.package for peer in peers if peer.package and not peer.path()]
+    if not missing:
+        return
+    if os.getuid() != 0:
+        raise SystemExit(f"bench: not installed, and only root can: {' '.join(missing)}")
+    policy = pathlib.Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        policy.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+        policy.chmod(0o755)
+    try:
+        subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing], check=True,
+                       env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"), stdout=sys.stderr)
+    finally:
+        if ours:
+            policy.unlink()

@@ -1,0 +1,50 @@
+"""Tables of what was measured."""
+
+COLUMNS = {
+    "cpu_us": ("CPU µs/request", "{:.2f}"),
+    "requests_per_second": ("requests/s", "{:.0f}"),
+    "p50_us": ("p50 µs", "{:.0f}"),
+    "p99_us": ("p99 µs", "{:.0f}"),
+    "bytes_per_connection": ("bytes/connection", "{:.0f}"),
+    "base_bytes": ("before, bytes", "{:.0f}"),
+    "start_ms": ("ms", "{:.1f}"),
+}
+
+# What holdfast is held to: the peer and the ratio that is not to be exceeded, per scenario.
+TARGETS = {"fixed": ("nginx", 1.0), "proxy-tcp": ("HAProxy", 1.1), "proxy-unix": ("HAProxy", 1.1)}
+
+FIRST = ("cpu_us", "bytes_per_connection", "start_ms")  # the figure that counts, of each scenario
+
+
+def add_ratios(results):
+    """Puts into each result how it compares with holdfast's: below 1, holdfast needs less."""
+    for one in results:
+        ours = [other for other in results if other["peer"] == "holdfast" and other["workers"] == one["workers"]]
+        key = next(key for key in FIRST if key in one)
+        one["holdfast_ratio"] = ours[0][key] / one[key] if ours and one[key] > 0 else None
+
+
+def table(title, results):
+    keys = [key for key in COLUMNS if key in results[0]]
+    lines = [f"### {title}", "",
+             "| | workers | " + " | ".join(COLUMNS[key][0] for key in keys) + " | holdfast is |",
+             "|---|---:|" + "---:|" * (len(keys) + 1)]
+    for one in results:
+        cells = [COLUMNS[key][1].format(one[key]) for key in keys]
+        ratio = "" if one["holdfast_ratio"] is None or one["peer"] == "holdfast" else f"{one['holdfast_ratio']:.2f} ×"
+        lines.append(f"| {one['peer']} | {one['workers']} | " + " | ".join(cells) + f" | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
+def verdicts(scenario, results):
+    """A line per target of this scenario: met or not."""
+    if scenario not in TARGETS:
+        return []
+    peer, limit = TARGETS[scenario]
+    lines = []
+    for one in results:
+        if one["peer"] == peer and one["holdfast_ratio"] is not None:
+            met = "met" if one["holdfast_ratio"] <= limit else "NOT met"
+            lines.append(f"{scenario}, {one['workers']} workers: holdfast needs {one['holdfast_ratio']:.2f} × "
+                         f"the CPU of {peer} per request; target {limit} ×: {met}")
+    return lines
