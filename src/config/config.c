@@ -52,7 +52,7 @@ int config_load_default(const char *file, struct config **ret, struct config_rep
     };
 
     if (!file) {
-        const struct config_source source = {"/etc/holdfast/holdfast.conf", installed};
+        const struct config_source source = {CONFIG_FILE_DEFAULT, installed};
         return config_load(&source, ret, report);
     }
     _cleanup_free_ char *directory = directory_beside(file);

@@ -190,8 +190,10 @@ struct config_source {
 int config_load(const struct config_source *source, struct config **ret, struct config_report *report)
     _warn_unused_;
 
+#define CONFIG_FILE_DEFAULT "/etc/holdfast/holdfast.conf"
+
 /* The same, for `--config FILE` (FILE and conf.d/ beside it) or, with NULL, for the installed
- * configuration (/etc/holdfast/holdfast.conf; conf.d in /etc/holdfast, /run/holdfast, /usr/lib/holdfast). */
+ * configuration (CONFIG_FILE_DEFAULT; conf.d in /etc/holdfast, /run/holdfast, /usr/lib/holdfast). */
 int config_load_default(const char *file, struct config **ret, struct config_report *report) _warn_unused_;
 
 /* Accepts NULL. Returns NULL. */

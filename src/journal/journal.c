@@ -205,6 +205,11 @@ struct journal *journal_free(struct journal *journal)
     return destroy(journal);
 }
 
+bool journal_is_native(const struct journal *journal)
+{
+    return journal && journal->native;
+}
+
 void journal_set_generation(struct journal *journal, uint64_t generation)
 {
     if (journal)

@@ -26,6 +26,8 @@ enum journal_mode {
 int journal_new(struct journal **ret, enum journal_mode mode) _warn_unused_;
 /* Sends what is queued, waiting at most a second, and ends the thread. Accepts NULL, returns NULL. */
 struct journal *journal_free(struct journal *journal);
+/* Whether records go to journald, with their fields. */
+bool journal_is_native(const struct journal *journal);
 /* The number in HOLDFAST_GENERATION of every record from now on. */
 void journal_set_generation(struct journal *journal, uint64_t generation);
 /* Waits until everything queued so far was sent, or the timeout (microseconds) passed. */

@@ -30,6 +30,8 @@ static int read_number(int directory, uint64_t *ret)
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
+    if (n == CONTENTS_MAX)
+        return -EBADMSG;
     if (n > 0 && contents[n - 1] == '\n')
         n--;
     contents[n] = '\0';
