@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "http/handler.h"
 #include "metrics/metrics.h"
+#include "upstream/health.h"
 
 enum admin_state {
     ADMIN_STARTING,
@@ -41,6 +42,7 @@ struct admin_snapshot {
 struct admin_options {
     const struct config *config;
     const struct metrics *metrics;
+    const struct health *health; /* what is observed of the targets; NULL: not known */
     void (*snapshot)(void *userdata, struct admin_snapshot *ret);
     /* Test hook, only asked for in builds with hooks: blocks a worker for ever. May be NULL. */
     void (*wedge)(void *userdata, unsigned worker);

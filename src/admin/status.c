@@ -158,11 +158,11 @@ static json_t *routes_json(const struct admin_options *options)
     return list;
 }
 
-static json_t *target_json(const struct metrics *metrics, const struct upstream_config *upstream,
+static json_t *target_json(const struct admin_options *options, const struct upstream_config *upstream,
                            const struct target_config *target)
 {
     struct metrics_target_totals totals;
-    metrics_target_totals(metrics, upstream, target, &totals);
+    metrics_target_totals(options->metrics, upstream, target, &totals);
     json_t *outcomes = json_object();
     for (int i = 0; i < _METRICS_TRY_MAX; i++)
         json_object_set_new(outcomes, metrics_try_to_string((enum metrics_try)i),
@@ -171,6 +171,9 @@ static json_t *target_json(const struct metrics *metrics, const struct upstream_
     json_t *object = json_object();
     json_object_set_new(object, "address", reply_json_string(target->address.text));
     json_object_set_new(object, "weight", json_integer(target->weight));
+    json_object_set_new(object, "up",
+                        options->health ? json_boolean(health_is_up(options->health, upstream, target))
+                                        : json_null());
     json_object_set_new(object, "tries", reply_json_u64(totals.tries));
     json_object_set_new(object, "by_outcome", outcomes);
     json_object_set_new(object, "reused", reply_json_u64(totals.reused));
@@ -186,7 +189,7 @@ static json_t *upstreams_json(const struct admin_options *options)
         const struct upstream_config *upstream = options->config->upstreams[i];
         json_t *targets = json_array();
         for (size_t j = 0; j < upstream->n_targets; j++)
-            json_array_append_new(targets, target_json(options->metrics, upstream, &upstream->targets[j]));
+            json_array_append_new(targets, target_json(options, upstream, &upstream->targets[j]));
         json_t *object = json_object();
         json_object_set_new(object, "name", reply_json_string(upstream->name));
         json_object_set_new(object, "targets", targets);

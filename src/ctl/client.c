@@ -100,7 +100,8 @@ int client_get(const struct ctl_options *options, const char *path, struct clien
     CURL *curl = curl_easy_init();
     if (!curl)
         abort();
-    usec_t timeout_ms = options->timeout == USEC_INFINITY ? 0 : MAX(options->timeout / USEC_PER_MSEC, UINT64_C(1));
+    usec_t timeout_ms =
+        options->timeout == USEC_INFINITY ? 0 : MAX(options->timeout / USEC_PER_MSEC, UINT64_C(1));
     curl_easy_setopt(curl, CURLOPT_URL, url.data);
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, options->admin);
     curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */

@@ -23,10 +23,13 @@ static void add_failures(struct table *table, uint64_t n)
     table_add(table, colour_of_failures(n), "%" PRIu64, n);
 }
 
-static void add_duration(struct table *table, const json_t *object, const char *key)
+/* The two quantiles of `count` durations. */
+static void add_quantiles(struct table *table, const json_t *object, uint64_t count)
 {
+    static const char *const keys[] = {"p50_usec", "p99_usec"};
     char buffer[FORMAT_DURATION_MAX];
-    table_add(table, COLOUR_NONE, "%s", json_format_usec(buffer, object, key));
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        table_add(table, COLOUR_NONE, "%s", count > 0 ? json_format_usec(buffer, object, keys[i]) : "-");
 }
 
 static uint64_t sum_of(const json_t *object)
@@ -140,17 +143,25 @@ static void print_routes(const struct ctl_options *options, const json_t *routes
         add_count(table, json_get_u64(classes, "4xx"));
         add_failures(table, json_get_u64(classes, "5xx"));
         add_count(table, json_get_u64(classes, "aborted"));
-        add_duration(table, route, "p50_usec");
-        add_duration(table, route, "p99_usec");
+        add_quantiles(table, route, json_get_u64(route, "requests"));
     }
     table_print(table, options);
 }
 
+static void add_up(struct table *table, const json_t *up)
+{
+    if (json_is_boolean(up))
+        table_add(table, json_is_true(up) ? COLOUR_GREEN : COLOUR_RED, "%s",
+                  json_is_true(up) ? "up" : "down");
+    else
+        table_add(table, COLOUR_NONE, "-");
+}
+
 static void print_upstreams(const struct ctl_options *options, const json_t *upstreams)
 {
-    static const struct table_column columns[] = {{"UPSTREAM"},    {"TARGET"},       {"WEIGHT", true},
-                                                  {"TRIES", true}, {"FAILED", true}, {"REUSED", true},
-                                                  {"IDLE", true},  {"P50", true},    {"P99", true}};
+    static const struct table_column columns[] = {
+        {"UPSTREAM"},     {"TARGET"},       {"STATE"},      {"WEIGHT", true}, {"TRIES", true},
+        {"FAILED", true}, {"REUSED", true}, {"IDLE", true}, {"P50", true},    {"P99", true}};
     _cleanup_table_ struct table *table = table_new(columns, ARRAY_SIZE(columns));
     size_t i, j;
     json_t *upstream, *target;
@@ -164,13 +175,13 @@ static void print_upstreams(const struct ctl_options *options, const json_t *ups
             uint64_t good = json_get_u64(outcomes, "ok") + json_get_u64(outcomes, "cancelled");
             table_add(table, COLOUR_NONE, "%s", json_get_string(upstream, "name"));
             table_add(table, COLOUR_NONE, "%s", json_get_string(target, "address"));
+            add_up(table, json_object_get(target, "up"));
             add_count(table, json_get_u64(target, "weight"));
             add_count(table, tries);
             add_failures(table, tries > good ? tries - good : 0);
             add_count(table, json_get_u64(target, "reused"));
             add_count(table, json_get_u64(target, "idle"));
-            add_duration(table, target, "p50_usec");
-            add_duration(table, target, "p99_usec");
+            add_quantiles(table, target, tries);
         }
     }
     table_print(table, options);

@@ -63,6 +63,7 @@ STATUS = {
                 {
                     "address": "127.0.0.1:9001",
                     "weight": 1,
+                    "up": False,
                     "tries": 43,
                     "by_outcome": {"ok": 41, "cancelled": 1, "truncated": 1},
                     "reused": 40,
@@ -179,7 +180,8 @@ def test_status_is_tab_separated_without_a_terminal(admin):
     assert "http\thttp\t0.0.0.0:80,[::]:80\t3\t14" in lines
     assert "0\tyes\t3\t2\t1" in lines
     assert "/api/orders/:id\tupstream orders\t43\t40\t0\t2\t0\t1\t412us\t12ms" in lines
-    assert "orders\t127.0.0.1:9001\t1\t43\t1\t40\t2\t400us\t12ms" in lines
+    assert "orders\t127.0.0.1:9001\tdown\t1\t43\t1\t40\t2\t400us\t12ms" in lines
+    assert "/\tstatic /srv/www\t0\t0\t0\t0\t0\t0\t-\t-" in lines
     assert not any(line.startswith("(none)") for line in lines)
     assert "\033" not in result.stdout
 

@@ -10,6 +10,7 @@
 
 struct fixture {
     struct metrics *metrics;
+    struct health *health;
     struct admin *admin;
     struct admin_snapshot snapshot;
     struct handler_reply reply;
@@ -52,8 +53,10 @@ static int setup(void **state)
     };
     f->wedged = UINT32_MAX;
     f->metrics = metrics_new(&sample_config, 2);
+    f->health = health_new(&sample_config);
     f->admin = admin_new(&(struct admin_options){.config = &sample_config,
                                                  .metrics = f->metrics,
+                                                 .health = f->health,
                                                  .snapshot = take_snapshot,
                                                  .wedge = wedge,
                                                  .userdata = f});
@@ -67,6 +70,7 @@ static int teardown(void **state)
     json_decref(f->json);
     strbuf_deinit(&f->reply.body);
     admin_free(f->admin);
+    health_free(f->health);
     metrics_free(f->metrics);
     free(f);
     return 0;
@@ -191,6 +195,15 @@ static void test_status_counts(void **state)
     assert_json_integer(status, "upstreams.1.targets.0.tries", 1);
     assert_json_integer(status, "upstreams.1.targets.0.by_outcome.truncated", 1);
     assert_json_integer(status, "upstreams.1.targets.0.reused", 1);
+}
+
+static void test_status_of_a_target_that_is_down(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(health_note(f->health, &sample_orders, &sample_orders_targets[1], false));
+    json_t *status = ask_json(f, "/v1/status");
+    assert_true(json_is_true(at(status, "upstreams.0.targets.0.up")));
+    assert_true(json_is_false(at(status, "upstreams.0.targets.1.up")));
 }
 
 static void test_status_while_draining(void **state)
@@ -383,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         admin_test(test_status_of_an_idle_gateway),
         admin_test(test_status_counts),
+        admin_test(test_status_of_a_target_that_is_down),
         admin_test(test_status_while_draining),
         admin_test(test_status_before_anything_is_known),
         admin_test(test_text_that_is_not_utf8),
