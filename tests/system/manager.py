@@ -1,0 +1,388 @@
+"""A service manager for one process: what holdfastd sees of systemd, without systemd.
+
+It opens listening sockets and passes them as descriptors 3 and up to a freshly executed holdfastd, with their names in
+LISTEN_FDNAMES; it listens on NOTIFY_SOCKET and keeps every message with the time it came at; it keeps stderr, and knows
+which lines of it nobody expected. Everything a test waits for is waited for as an event, with a timeout.
+"""
+
+import array
+import contextlib
+import dataclasses
+import fcntl
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import h1
+
+SANITIZER = re.compile(r"(Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer|runtime error: ")
+# Where stderr is no terminal and not the journal, a record is a line "notice: message (field=value …)".
+ORDINARY = re.compile(r"(\d\d:\d\d:\d\d\.\d{3} )?(notice|info|debug): ")
+# Without a real systemd there is no bus to ask.
+NO_BUS = r"warning: cannot ask systemd for TimeoutStopSec="
+
+SD_LISTEN_FDS_START = 3
+HIGH = 200  # descriptors are parked from here on, out of the way of those that are passed
+
+
+def find_holdfastd():
+    """$HOLDFASTD, or the one in the build directory $BUILD (or $HOLDFAST_BUILD, or build/)."""
+    if "HOLDFASTD" in os.environ:
+        return pathlib.Path(os.environ["HOLDFASTD"])
+    default = pathlib.Path(__file__).parents[2] / "build"
+    return pathlib.Path(os.environ.get("BUILD") or os.environ.get("HOLDFAST_BUILD") or default) / "holdfastd"
+
+
+class Failure(AssertionError):
+    """What a test waited for did not come."""
+
+
+@dataclasses.dataclass
+class Message:
+    """One datagram to NOTIFY_SOCKET."""
+
+    at: float  # time.monotonic()
+    pid: int
+    lines: list
+
+    def __contains__(self, assignment):
+        return assignment in self.lines
+
+    def value(self, name):
+        for line in self.lines:
+            if line.startswith(name + "="):
+                return line.partition("=")[2]
+        return None
+
+
+class Log:
+    """A growing list that can be waited on."""
+
+    def __init__(self):
+        self.items = []
+        self.closed = False
+        self.changed = threading.Condition()
+
+    def add(self, item):
+        with self.changed:
+            self.items.append(item)
+            self.changed.notify_all()
+
+    def close(self):
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+    def snapshot(self):
+        with self.changed:
+            return list(self.items)
+
+    def wait(self, wanted, timeout, after=0):
+        """The first item from index `after` on for which wanted(item); None when time is up or no more can come."""
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            at = after
+            while True:
+                for item in self.items[at:]:
+                    if wanted(item):
+                        return item
+                at = len(self.items)
+                left = deadline - time.monotonic()
+                if self.closed or left <= 0:
+                    return None
+                self.changed.wait(left)
+
+
+def listen(kind="unix", directory=None, backlog=128):
+    """A listening socket: "unix", "tcp4", "tcp6", or a path for a Unix socket there. Ports are the kernel's choice."""
+    if kind == "tcp4" or kind == "tcp6":
+        family, address = (socket.AF_INET, "127.0.0.1") if kind == "tcp4" else (socket.AF_INET6, "::1")
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, 0))
+    else:
+        path = kind if kind != "unix" else f"{directory}/{len(os.listdir(directory))}.sock"
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(str(path))
+    sock.listen(backlog)
+    return sock
+
+
+class Service:
+    """One holdfastd, its sockets, and what it said. Made by the fixture `service`; start() runs it.
+
+    The listening sockets outlive the process, as they do with systemd, so start() may be called again after it ended.
+    """
+
+    def __init__(self, binary=None):
+        self.binary = binary or find_holdfastd()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="hf-"))  # short: paths of Unix sockets are
+        self.config_path = self.directory / "holdfast.conf"
+        self.sockets = []  # of (name, socket)
+        self.allowed = [NO_BUS]
+        self.expected_status = 0
+        self.environment = {}
+        self.pid = None
+        self.status = None  # exit status; negative: the signal that ended it
+        self._pidfd = None
+        self._threads = []
+        self.notifications = Log()
+        self.stderr = Log()
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._notify.bind(str(self.directory / "notify"))
+        self._notify_end, self._notify_end_write = os.pipe()
+        self._notify_thread = threading.Thread(target=self._read_notifications, daemon=True)
+        self._notify_thread.start()
+
+    # What it is started with
+
+    def listen(self, name="http", kind="unix"):
+        """Opens a socket that is passed under a name. Returns it."""
+        sock = listen(kind, self.directory)
+        self.pass_socket(name, sock)
+        return sock
+
+    def pass_socket(self, name, sock):
+        self.sockets.append((name, sock))
+
+    def configure(self, text, listeners=("http",), gateway="Threads=2"):
+        """Writes the configuration: `text` and, if any, a section for each listener and [Gateway]."""
+        sections = [f"[Listener {name}]\n" for name in listeners]
+        if gateway:
+            sections.insert(0, f"[Gateway]\n{gateway}\n")
+        self.write_config("".join(sections) + text)
+
+    def write_config(self, text):
+        data = text if isinstance(text, bytes) else text.encode()
+        self.config_path.write_bytes(data)
+
+    def drop_in(self, name, text):
+        (self.directory / "conf.d").mkdir(exist_ok=True)
+        (self.directory / "conf.d" / name).write_text(text)
+
+    def allow(self, *patterns):
+        """Lines on stderr that begin with one of these are no surprise."""
+        self.allowed += patterns
+
+    # Running it
+
+    def start(self, *arguments, watchdog=None, notify=True):
+        """Executes it. `watchdog`: seconds, for WATCHDOG_USEC."""
+        assert self._pidfd is None, "it runs already"
+        environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "HOME") or k.endswith("SAN_OPTIONS")}
+        environment["STATE_DIRECTORY"] = str(self.directory / "state")
+        environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent"
+        (self.directory / "state").mkdir(exist_ok=True)
+        if notify:
+            environment["NOTIFY_SOCKET"] = str(self.directory / "notify")
+        if watchdog:
+            environment["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
+        if self.sockets:
+            environment["LISTEN_FDS"] = str(len(self.sockets))
+            environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in self.sockets)
+        environment.update(self.environment)
+
+        self.status = None
+        self.notifications = Log()
+        self.stderr = Log()
+        read, write = os.pipe()
+        # LISTEN_PID is the process itself; a shell that executes it is the simplest way to know it beforehand.
+        command = ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', str(self.binary)]
+        command += [str(a) for a in (arguments or ("--config", self.config_path))]
+        with contextlib.ExitStack() as parked:
+            fds = []
+            for _, sock in self.sockets:
+                fds.append(fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH))
+                parked.callback(os.close, fds[-1])
+            actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, write, 2)]
+            actions.append((os.POSIX_SPAWN_DUP2, 2, 1))
+            actions += [(os.POSIX_SPAWN_DUP2, fd, SD_LISTEN_FDS_START + i) for i, fd in enumerate(fds)]
+            self.pid = os.posix_spawn(command[0], command, environment, file_actions=actions, setsigdef=[signal.SIGPIPE])
+        os.close(write)
+        self._pidfd = os.pidfd_open(self.pid)
+        thread = threading.Thread(target=self._read_stderr, args=(read, self.stderr), daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return self
+
+    def start_ready(self, *arguments, timeout=20, **options):
+        self.start(*arguments, **options)
+        self.wait_ready(timeout)
+        return self
+
+    def wait_ready(self, timeout=20):
+        return self.wait_for("READY=1", timeout)
+
+    def wait_for(self, assignment, timeout=10, after=0):
+        """The first notification, from index `after` on, that has this line, or one that begins with it if it ends in
+        '='. Fails when the process ends first."""
+        prefix = assignment.endswith("=")
+
+        def wanted(message):
+            return any(line.startswith(assignment) if prefix else line == assignment for line in message.lines)
+
+        deadline = time.monotonic() + timeout
+        while True:
+            running = self.is_running()
+            found = self.notifications.wait(wanted, min(0.1, max(0, deadline - time.monotonic())), after)
+            if found:
+                return found
+            if not running or time.monotonic() >= deadline:
+                state = "no such message in time" if running else f"it ended with {self.wait(1)} before"
+                raise Failure(f"waiting for {assignment}: {state}\n{self.text()}")
+
+    def wait_for_line(self, pattern, timeout=10, after=0):
+        """The first line on stderr that the pattern is found in, which is then no surprise either."""
+        self.allow(".*" + pattern)
+        found = self.stderr.wait(re.compile(pattern).search, timeout, after)
+        if found is None:
+            raise Failure(f"waiting for a line /{pattern}/\n{self.text()}")
+        return found
+
+    def assert_silent(self, assignment, seconds):
+        """No such notification comes within the time."""
+        after = len(self.notifications.snapshot())
+        found = self.notifications.wait(lambda m: any(l.startswith(assignment) for l in m.lines), seconds, after)
+        assert found is None, f"{assignment} came all the same"
+
+    def is_running(self):
+        return self._pidfd is not None and not select.select([self._pidfd], [], [], 0)[0]
+
+    def signal(self, number=signal.SIGTERM):
+        signal.pidfd_send_signal(self._pidfd, number)
+
+    def wait(self, timeout=10):
+        """Waits for its end. The exit status; negative when a signal ended it."""
+        if self._pidfd is None:
+            return self.status
+        if not select.select([self._pidfd], [], [], timeout)[0]:
+            raise Failure(f"it did not end within {timeout} s\n{self.text()}")
+        self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self._pidfd)
+        self._pidfd = None
+        for thread in self._threads:
+            thread.join(5)
+        self._threads.clear()
+        return self.status
+
+    def stop(self, timeout=20):
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def run(self, *arguments, timeout=20, **options):
+        """Starts it and waits for its end, for starts that are to fail. Every line on stderr is expected."""
+        self.allow(".*")
+        self.expected_status = None
+        return self.start(*arguments, **options).wait(timeout)
+
+    # Talking to it
+
+    def address(self, index=0):
+        return self.sockets[index][1].getsockname()
+
+    def connect(self, index=0, timeout=10):
+        """A connection to a passed socket."""
+        return h1.Connection(self.address(index), timeout)
+
+    def get(self, path="/", headers=(), index=0, timeout=10):
+        """One request on a connection of its own."""
+        with self.connect(index, timeout) as connection:
+            return connection.get(path, headers)
+
+    def admin(self, method, path):
+        """One request to the admin API."""
+        index = next(i for i, (name, _) in enumerate(self.sockets) if name == "admin")
+        with self.connect(index) as connection:
+            connection.request(method, path)
+            return connection.read_response(is_head=method == "HEAD")
+
+    # What it said
+
+    def lines(self):
+        return self.stderr.snapshot()
+
+    def text(self):
+        """Everything it said, for messages about a failure."""
+        told = [f"  {m.at:.3f} {' '.join(m.lines)}" for m in self.notifications.snapshot()]
+        return "\n".join(["stderr:", *("  " + l for l in self.lines()), "notifications:", *told])
+
+    def surprises(self):
+        allowed = re.compile("|".join(f"(?:{p})" for p in self.allowed))
+        return [line for line in self.lines() if not ORDINARY.match(line) and not allowed.match(line)]
+
+    def sanitizer_reports(self):
+        return [line for line in self.lines() if SANITIZER.search(line)]
+
+    # Ends of things
+
+    def close(self):
+        """Ends the process, and fails for whatever went unnoticed."""
+        try:
+            if self._pidfd is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    self.signal(signal.SIGTERM)
+                try:
+                    self.wait(30)
+                except Failure:
+                    self.signal(signal.SIGKILL)
+                    self.wait(10)
+                    raise
+        finally:
+            os.close(self._notify_end_write)
+            self._notify_thread.join(5)
+            os.close(self._notify_end)
+            self._notify.close()
+            for _, sock in self.sockets:
+                sock.close()
+            shutil.rmtree(self.directory, ignore_errors=True)
+        assert not self.sanitizer_reports(), "a sanitizer has something to say\n" + self.text()
+        assert not self.surprises(), "unexpected on stderr:\n" + "\n".join(self.surprises())
+        if self.expected_status is not None and self.status is not None:
+            assert self.status == self.expected_status, f"exit status {self.status}\n{self.text()}"
+
+    def _read_stderr(self, fd, log):
+        with open(fd, "rb") as pipe:
+            for line in pipe:
+                log.add(line.decode(errors="backslashreplace").rstrip("\n"))
+        log.close()
+
+    def _read_notifications(self):
+        while True:
+            readable, _, _ = select.select([self._notify, self._notify_end], [], [])
+            if self._notify not in readable:
+                return
+            data, ancillary, _, _ = self._notify.recvmsg(8192, 1024)
+            at, pid = time.monotonic(), 0
+            for level, kind, payload in ancillary:
+                if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+                    pid = array.array("i", payload[:12])[0]
+                elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                    for fd in array.array("i", payload):  # a barrier: closing it is the answer
+                        os.close(fd)
+            self.notifications.add(Message(at, pid, data.decode().splitlines()))
+
+
+def has_hooks(binary=None):
+    """Whether holdfastd was built with -Dhooks=true."""
+    return b"/v1/test/wedge" in (binary or find_holdfastd()).read_bytes()
+
+
+def make_certificate(directory, name="localhost"):
+    """A self-signed certificate and its key, as paths."""
+    certificate, key = f"{directory}/{name}.crt", f"{directory}/{name}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        + ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
