@@ -1,5 +1,7 @@
 """Tables of what was measured."""
 
+import statistics
+
 COLUMNS = {
     "cpu_us": ("CPU µs/request", "{:.2f}"),
     "requests_per_second": ("requests/s", "{:.0f}"),
@@ -16,12 +18,19 @@ TARGETS = {"fixed": ("nginx", 1.0), "proxy-tcp": ("HAProxy", 1.1), "proxy-unix":
 FIRST = ("cpu_us", "bytes_per_connection", "start_ms")  # the figure that counts, of each scenario
 
 
+def ratio(ours, theirs):
+    """Where there are rounds, the median of the ratios within each: what disturbed one round disturbed both."""
+    key = next(key for key in FIRST if key in theirs)
+    pairs = list(zip(ours.get("rounds", [ours]), theirs.get("rounds", [theirs])))
+    ratios = [mine[key] / other[key] for mine, other in pairs if other[key] > 0]
+    return statistics.median(ratios) if ratios else None
+
+
 def add_ratios(results):
     """Puts into each result how it compares with holdfast's: below 1, holdfast needs less."""
+    ours = {one["workers"]: one for one in results if one["peer"] == "holdfast"}
     for one in results:
-        ours = [other for other in results if other["peer"] == "holdfast" and other["workers"] == one["workers"]]
-        key = next(key for key in FIRST if key in one)
-        one["holdfast_ratio"] = ours[0][key] / one[key] if ours and one[key] > 0 else None
+        one["holdfast_ratio"] = ratio(ours[one["workers"]], one) if one["workers"] in ours else None
 
 
 def table(title, results):
@@ -31,8 +40,11 @@ def table(title, results):
              "|---|---:|" + "---:|" * (len(keys) + 1)]
     for one in results:
         cells = [COLUMNS[key][1].format(one[key]) for key in keys]
-        ratio = "" if one["holdfast_ratio"] is None or one["peer"] == "holdfast" else f"{one['holdfast_ratio']:.2f} ×"
-        lines.append(f"| {one['peer']} | {one['workers']} | " + " | ".join(cells) + f" | {ratio} |")
+        if one["peer"] == "holdfast":
+            cells.append("")
+        else:
+            cells.append("–" if one["holdfast_ratio"] is None else f"{one['holdfast_ratio']:.2f} ×")
+        lines.append(f"| {one['peer']} | {one['workers']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -106,10 +106,11 @@ def under_load(chosen, path, backend_kind="tcp", arguments=()):
                      f"127.0.0.1:{peer.port}")
             for number in range(Options.rounds):
                 say(f"  {workers} worker{'s' if workers > 1 else ''}, round {number + 1} of {Options.rounds}")
-                for peer in running:
+                # Forth and back: who comes first in a round is not always the same.
+                for peer in running[::-1 if number % 2 else 1]:
                     samples[peer.name].append(measure_load(peer, path, *arguments))
         for name, values in samples.items():
-            results.append({"peer": name, "workers": workers,
+            results.append({"peer": name, "workers": workers, "rounds": values,
                             **{key: statistics.median(one[key] for one in values) for key in values[0]}})
     return results
 
