@@ -235,7 +235,6 @@ struct server *server_free(struct server *server)
         h2o_timeout_dispose(server->context.loop, &server->timeouts[i]);
     h2o_context_dispose(&server->context);
     h2o_timeout_dispose(server->context.loop,
-                        &server->context.http2.graceful_shutdown_timeout); /* h2o forgets it */
     h2o_config_dispose(&server->globalconf);
     free(server);
     return NULL;
