@@ -232,14 +232,13 @@ static void on_watch(h2o_socket_t *sock, const char *error)
 {
     struct http1 *h = http1_of(conn_of_socket(sock));
 
-    if (!h->is_final && has_hung_up(h)) {
+    if (has_hung_up(h)) {
         close_connection(h, false);
         return;
     }
     /* The next request, or TLS's own talk: to be read later. Not polled meanwhile, or the loop would spin. */
     h2o_socket_read_stop(sock);
-    if (!h->is_final)
-        server_timer_start(h->conn->server, &h->watch_timer, WATCH_INTERVAL);
+    server_timer_start(h->conn->server, &h->watch_timer, WATCH_INTERVAL);
 }
 
 static void run_exchange(struct http1 *h)
@@ -683,8 +682,8 @@ static void ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs,
     }
 
     h->is_final = state != H2O_SEND_STATE_IN_PROGRESS;
-    if (h->is_final)
-        h2o_timeout_unlink(&h->watch_timer); /* all is said: a client that has said all, too, still reads */
+    if (h->is_final && h->conn->protocol && h2o_socket_is_reading(h->sock))
+        h2o_timeout_unlink(&h->watch_timer);
     if (n_out == 0) {
         on_sent(h->sock, NULL);
         return;

@@ -234,7 +234,6 @@ struct server *server_free(struct server *server)
     for (size_t i = 0; i < server->n_timeouts; i++)
         h2o_timeout_dispose(server->context.loop, &server->timeouts[i]);
     h2o_context_dispose(&server->context);
-    h2o_timeout_dispose(server->context.loop,
     h2o_config_dispose(&server->globalconf);
     free(server);
     return NULL;
