@@ -1,0 +1,532 @@
+#include "gateway.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "gateway/control.h"
+#include "gateway/crew.h"
+#include "gateway/plan.h"
+#include "gateway/preflight.h"
+#include "gateway/records.h"
+#include "gateway/signals.h"
+#include "gateway/stop.h"
+#include "gateway/tell.h"
+#include "lifecycle/generation.h"
+#include "lifecycle/notify.h"
+#include "lifecycle/watchdog.h"
+#include "upstream/health.h"
+
+/* The life of a gateway. set_state() alone moves from one to the next and does what entering it means. */
+enum state {
+    STATE_NEW,
+    STATE_CHECKING,  /* the start-up checks run */
+    STATE_ACCEPTING, /* the workers were told to accept, and not all do yet */
+    STATE_SERVING,
+    STATE_DRAINING,
+    STATE_ENDED,
+};
+
+/* How often the control thread has its round when nothing happens, and while it waits for the workers. */
+#define ROUND_INTERVAL USEC_PER_SEC
+#define ACCEPT_INTERVAL (5 * USEC_PER_MSEC)
+
+struct gateway {
+    const struct descriptors *descriptors;
+    usec_t began;
+    usec_t started_realtime;
+    uint64_t generation;
+    enum state state;
+    int exit_status;
+    bool abandoned; /* a worker does not end: its thread and all that it may touch stay as they are */
+
+    struct journal *journal;
+    struct notify *notify;
+    struct plan plan;
+    struct loop *loop;
+    struct metrics *metrics;
+    struct health *health;
+    struct crew *crew;
+    struct control *control;
+    struct signals *signals;
+    struct preflight *preflight;
+    struct watchdog watchdog;
+    struct stop stop;
+    const char *stop_reason; /* the signal that began it */
+
+    usec_t next_round;
+    size_t wedged; /* the worker whose standstill was told, or n_workers */
+    char status[256];
+    struct descriptor_info *descriptor_info;
+    void *worker_info; /* for snapshots */
+};
+
+static void set_state(struct gateway *gateway, enum state state);
+
+static void end(struct gateway *gateway, int exit_status)
+{
+    gateway->exit_status = exit_status;
+    set_state(gateway, STATE_ENDED);
+}
+
+static void set_status(struct gateway *gateway, const char *format, ...) _printf_(2, 3);
+static void set_status(struct gateway *gateway, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(gateway->status, sizeof(gateway->status), format, args);
+    va_end(args);
+    notify_status(gateway->notify, now_monotonic(), "%s", gateway->status);
+}
+
+/* --- start ------------------------------------------------------------------------------------------------
+ */
+
+static void raise_descriptor_limit(struct journal *journal)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        journal_log(journal, EVENT_WARNING, "cannot raise the limit of open files (%m), ignoring");
+}
+
+static int tell_and_judge(struct gateway *gateway, struct config_report *report, int r,
+                          enum journal_event event)
+{
+    tell_problems(gateway->journal, report, event);
+    config_report_deinit(report);
+    return r < 0 ? EXIT_CONFIG_ERROR : 0;
+}
+
+/* Loads the configuration and holds the descriptors to it. Returns the exit status, 0 for going on. */
+static int load(struct gateway *gateway, const char *config_file)
+{
+    struct config_report report = CONFIG_REPORT_INIT;
+    int r = plan_load(&gateway->plan, config_file, &report);
+    int status = tell_and_judge(gateway, &report, r, EVENT_CONFIG_ERROR);
+    if (status != 0)
+        return status;
+    r = descriptors_check(gateway->descriptors, gateway->plan.config, &report);
+    return tell_and_judge(gateway, &report, r, EVENT_DESCRIPTOR_ERROR);
+}
+
+static void take_generation(struct gateway *gateway)
+{
+    const char *directory = gateway->plan.config->gateway.state_directory;
+    const int r = generation_next(directory, &gateway->generation);
+    journal_set_generation(gateway->journal, gateway->generation);
+    if (r < 0)
+        journal_log(
+            gateway->journal, EVENT_WARNING,
+            "the number of the last generation in %s/generation cannot be used (%s), this is number %llu",
+            directory, strerrordesc_np(-r), (unsigned long long)gateway->generation);
+    record_start(gateway->journal, gateway->generation);
+}
+
+static void take_snapshot(void *userdata, struct admin_snapshot *ret);
+static void wedge_worker(void *userdata, unsigned worker);
+static void on_signal(void *userdata, int number);
+
+static int build_workers(struct gateway *gateway)
+{
+    const struct crew_options options = {
+        .plan = &gateway->plan,
+        .descriptors = gateway->descriptors,
+        .metrics = gateway->metrics,
+        .journal = gateway->journal,
+        .health = gateway->health,
+    };
+    return crew_new(&gateway->crew, &options);
+}
+
+static int build_control(struct gateway *gateway)
+{
+    const struct control_options options = {
+        .admin = {.config = gateway->plan.config,
+                  .metrics = gateway->metrics,
+                  .snapshot = take_snapshot,
+                  .wedge = wedge_worker,
+                  .userdata = gateway},
+        .loop = gateway->loop,
+        .journal = gateway->journal,
+        .descriptors = gateway->descriptors,
+    };
+    return control_new(&gateway->control, &options);
+}
+
+static void build_snapshot_tables(struct gateway *gateway)
+{
+    const struct descriptors *descriptors = gateway->descriptors;
+    gateway->descriptor_info = xcalloc(descriptors->n_items, sizeof(*gateway->descriptor_info));
+    for (size_t i = 0; i < descriptors->n_items; i++)
+        gateway->descriptor_info[i] =
+            (struct descriptor_info){descriptors->items[i].name, descriptors->items[i].address};
+    gateway->worker_info =
+        xcalloc(gateway->plan.config->gateway.threads, sizeof(*((struct admin_snapshot *)NULL)->workers));
+}
+
+/* Builds every part that has threads or descriptors. Returns a negative errno. */
+static int build(struct gateway *gateway)
+{
+    const struct config *config = gateway->plan.config;
+    gateway->wedged = config->gateway.threads;
+    build_snapshot_tables(gateway);
+    gateway->metrics = metrics_new(config, config->gateway.threads);
+    gateway->health = health_new(config);
+    int r = loop_new(&gateway->loop);
+    if (r == 0)
+        r = signals_new(&gateway->signals, gateway->loop, on_signal, gateway);
+    if (r == 0)
+        r = build_workers(gateway);
+    if (r == 0)
+        r = build_control(gateway);
+    if (r < 0)
+        return r;
+    watchdog_init(&gateway->watchdog, notify_watchdog_interval(gateway->notify), config->gateway.threads,
+                  now_monotonic());
+    gateway->stop = (struct stop){
+        .config = config, .crew = gateway->crew, .notify = gateway->notify, .journal = gateway->journal};
+    return 0;
+}
+
+int gateway_new(struct gateway **ret, const struct gateway_options *options)
+{
+    struct gateway *gateway = xcalloc(1, sizeof(*gateway));
+    gateway->descriptors = options->descriptors;
+    gateway->began = now_monotonic();
+    gateway->started_realtime = now_realtime();
+    signals_block();
+    int r = journal_new(&gateway->journal, JOURNAL_AUTO);
+    if (r < 0)
+        fprintf(stderr, "holdfastd: cannot start the journal: %s\n", strerrordesc_np(-r));
+    gateway->notify = notify_new();
+    raise_descriptor_limit(gateway->journal);
+
+    int status = load(gateway, options->config_file);
+    if (status == 0) {
+        take_generation(gateway);
+        r = build(gateway);
+        if (r < 0) {
+            journal_log(gateway->journal, EVENT_WARNING, "cannot start: %s", strerrordesc_np(-r));
+            status = EXIT_SOFTWARE_ERROR;
+        }
+    }
+    if (status != 0) {
+        gateway_free(gateway);
+        return status;
+    }
+    *ret = gateway;
+    return 0;
+}
+
+/* --- checks -----------------------------------------------------------------------------------------------
+ */
+
+static void on_checks_done(void *userdata)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->state != STATE_CHECKING)
+        return; /* told to stop meanwhile */
+    size_t failed;
+    const struct check_result *results = preflight_results(gateway->preflight, &failed);
+    for (size_t i = 0; i < gateway->plan.config->n_checks; i++)
+        record_check(gateway->journal, &results[i]);
+    if (failed == 0) {
+        set_state(gateway, STATE_ACCEPTING);
+        return;
+    }
+    set_status(gateway, "not started: %zu required check%s failed", failed, failed == 1 ? "" : "s");
+    end(gateway, EXIT_UNAVAILABLE);
+}
+
+static void start_checks(struct gateway *gateway)
+{
+    const int r =
+        preflight_new(&gateway->preflight, gateway->plan.config, gateway->loop, on_checks_done, gateway);
+    if (r < 0) {
+        journal_log(gateway->journal, EVENT_WARNING, "cannot run the checks: %s", strerrordesc_np(-r));
+        end(gateway, EXIT_SOFTWARE_ERROR);
+    }
+}
+
+/* --- serving ----------------------------------------------------------------------------------------------
+ */
+
+static void set_state(struct gateway *gateway, enum state state)
+{
+    if (gateway->state == STATE_ENDED)
+        return;
+    gateway->state = state;
+    gateway->next_round = 0;
+    switch (state) {
+    case STATE_CHECKING:
+        set_status(gateway, "starting: running the checks");
+        start_checks(gateway);
+        break;
+    case STATE_ACCEPTING:
+        crew_accept(gateway->crew);
+        break;
+    case STATE_SERVING:
+        notify_ready(gateway->notify, now_monotonic());
+        record_ready(gateway->journal, &gateway->plan, now_monotonic() - gateway->began);
+        break;
+    case STATE_DRAINING:
+        stop_begin(&gateway->stop, gateway->stop_reason);
+        break;
+    case STATE_ENDED:
+        break;
+    case STATE_NEW:
+    default:
+        WRONG("gateway state");
+    }
+}
+
+static void on_signal(void *userdata, int number)
+{
+    struct gateway *gateway = userdata;
+    if (number == SIGHUP) {
+        journal_log(
+            gateway->journal, EVENT_MESSAGE,
+            "SIGHUP does nothing: use systemctl reload holdfast.service to take up a new configuration");
+        return;
+    }
+    const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
+    switch (gateway->state) {
+    case STATE_ACCEPTING:
+    case STATE_SERVING:
+        gateway->stop_reason = name;
+        set_state(gateway, STATE_DRAINING);
+        break;
+    case STATE_DRAINING:
+        journal_log(gateway->journal, EVENT_MESSAGE, "second %s: ending at once", name);
+        stop_hasten(&gateway->stop);
+        break;
+    case STATE_NEW:
+    case STATE_CHECKING:
+        journal_log(gateway->journal, EVENT_MESSAGE, "%s before the start was complete: ending", name);
+        notify_stopping(gateway->notify, now_monotonic());
+        end(gateway, EXIT_SUCCESS);
+        break;
+    case STATE_ENDED:
+        break;
+    default:
+        WRONG("gateway state");
+    }
+}
+
+static void wait_for_workers(struct gateway *gateway)
+{
+    const struct crew_state *crew = crew_look(gateway->crew);
+    if (crew->n_failed > 0) {
+        journal_log(gateway->journal, EVENT_DESCRIPTOR_ERROR, "%zu of %zu workers cannot accept connections",
+                    crew->n_failed, crew->n_workers);
+        end(gateway, EXIT_SOFTWARE_ERROR);
+    } else if (crew->n_accepting == crew->n_workers) {
+        set_state(gateway, STATE_SERVING);
+    }
+}
+
+static void tell_serving(struct gateway *gateway)
+{
+    struct metrics_totals totals;
+    metrics_totals(gateway->metrics, &totals);
+    set_status(gateway, "serving: %llu request%s in flight, %llu connection%s, %llu served",
+               (unsigned long long)totals.in_flight, totals.in_flight == 1 ? "" : "s",
+               (unsigned long long)totals.connections, totals.connections == 1 ? "" : "s",
+               (unsigned long long)totals.requests);
+}
+
+static void tell_draining(struct gateway *gateway, usec_t now)
+{
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    stop_describe(&gateway->stop, now, &text);
+    set_status(gateway, "%s", strbuf_string(&text));
+}
+
+static void tell_starting(struct gateway *gateway)
+{
+    const size_t n = preflight_running(gateway->preflight);
+    if (n > 0)
+        set_status(gateway, "starting: waiting for %zu of %zu check%s", n, gateway->plan.config->n_checks,
+                   gateway->plan.config->n_checks == 1 ? "" : "s");
+}
+
+static void feed_watchdog(struct gateway *gateway, usec_t now)
+{
+    const struct crew_state *crew = crew_look(gateway->crew);
+    size_t worker;
+    switch (watchdog_check(&gateway->watchdog, now, crew->turns, &worker)) {
+    case WATCHDOG_FEED:
+        notify_watchdog(gateway->notify);
+        gateway->wedged = crew->n_workers;
+        crew_poke(gateway->crew); /* by the next time each has turned once at least */
+        break;
+    case WATCHDOG_STARVE:
+        if (gateway->wedged != worker)
+            record_wedged(gateway->journal, worker);
+        gateway->wedged = worker;
+        crew_poke(gateway->crew);
+        break;
+    case WATCHDOG_NOT_DUE:
+        break;
+    default:
+        WRONG("watchdog verdict");
+    }
+}
+
+/* One round: does what is due, and returns when the next is. */
+static usec_t do_round(struct gateway *gateway)
+{
+    usec_t due = USEC_INFINITY;
+    if (gateway->state == STATE_ACCEPTING) {
+        wait_for_workers(gateway);
+        due = now_monotonic() + ACCEPT_INTERVAL;
+    }
+    if (gateway->state == STATE_DRAINING) {
+        due = stop_step(&gateway->stop);
+        if (due == 0)
+            end(gateway, EXIT_SUCCESS);
+    }
+    const usec_t now = now_monotonic();
+    if (now >= gateway->next_round) {
+        if (gateway->state == STATE_SERVING)
+            tell_serving(gateway);
+        else if (gateway->state == STATE_DRAINING)
+            tell_draining(gateway, now);
+        else if (gateway->state == STATE_CHECKING)
+            tell_starting(gateway);
+        gateway->next_round = now + ROUND_INTERVAL;
+    }
+    feed_watchdog(gateway, now);
+    due = usec_min(due, usec_min(gateway->next_round, watchdog_due(&gateway->watchdog)));
+    return usec_min(due, notify_due(gateway->notify, now));
+}
+
+int gateway_run(struct gateway *gateway)
+{
+    set_state(gateway, STATE_CHECKING);
+    for (;;) {
+        const usec_t due = do_round(gateway);
+        if (gateway->state == STATE_ENDED)
+            break;
+        const int r = loop_run_once(gateway->loop, usec_sub(due, now_monotonic()));
+        if (r < 0) {
+            journal_log(gateway->journal, EVENT_WARNING, "the control loop failed: %s", strerrordesc_np(-r));
+            end(gateway, EXIT_SOFTWARE_ERROR);
+            break;
+        }
+    }
+    const struct crew_state *crew = crew_look(gateway->crew);
+    gateway->abandoned = gateway->stop.drain.phase == DRAIN_DONE && crew->n_drained < crew->n_workers;
+    if (gateway->exit_status == EXIT_SUCCESS)
+        record_stop(gateway->journal, gateway->metrics);
+    return gateway->exit_status;
+}
+
+/* --- what the admin API asks ------------------------------------------------------------------------------
+ */
+
+static enum admin_state admin_state_of(enum state state)
+{
+    switch (state) {
+    case STATE_NEW:
+    case STATE_CHECKING:
+    case STATE_ACCEPTING:
+        return ADMIN_STARTING;
+    case STATE_SERVING:
+        return ADMIN_RUNNING;
+    case STATE_DRAINING:
+    case STATE_ENDED:
+        return ADMIN_DRAINING;
+    default:
+        WRONG("gateway state");
+    }
+}
+
+static void take_snapshot(void *userdata, struct admin_snapshot *ret)
+{
+    struct gateway *gateway = userdata;
+    const usec_t now = now_monotonic();
+    const struct crew_state *crew = crew_look(gateway->crew);
+    *ret = (struct admin_snapshot){
+        .state = admin_state_of(gateway->state),
+        .generation = gateway->generation,
+        .version = HOLDFAST_VERSION,
+        .status_text = gateway->status,
+        .started_realtime = gateway->started_realtime,
+        .uptime = now - gateway->began,
+        .drain_deadline =
+            gateway->state == STATE_DRAINING ? stop_time_left(&gateway->stop, now) : USEC_INFINITY,
+        .journal_dropped = journal_dropped(gateway->journal),
+        .workers = gateway->worker_info,
+        .n_workers = crew->n_workers,
+        .descriptors = gateway->descriptor_info,
+        .n_descriptors = gateway->descriptors->n_items,
+    };
+    for (size_t i = 0; i < crew->n_workers; i++) {
+        const struct worker_state *worker = &crew->workers[i];
+        ret->workers[i].connections = worker->connections;
+        ret->workers[i].idle = worker->idle;
+        ret->workers[i].requests = worker->requests;
+        ret->workers[i].turns = worker->turns;
+        ret->workers[i].accepting = worker->accepting;
+    }
+}
+
+static void wedge_worker(void *userdata, unsigned worker)
+{
+    struct gateway *gateway = userdata;
+    crew_wedge(gateway->crew, worker);
+}
+
+/* --- end --------------------------------------------------------------------------------------------------
+ */
+
+struct gateway *gateway_free(struct gateway *gateway)
+{
+    if (!gateway)
+        return NULL;
+    preflight_free(gateway->preflight);
+    control_free(gateway->control);
+    if (gateway->abandoned) {
+        /* The process is about to end, and takes the rest with it. */
+        journal_flush(gateway->journal, USEC_PER_SEC);
+        return NULL;
+    }
+    crew_free(gateway->crew);
+    signals_free(gateway->signals);
+    loop_free(gateway->loop);
+    health_free(gateway->health);
+    metrics_free(gateway->metrics);
+    watchdog_deinit(&gateway->watchdog);
+    plan_deinit(&gateway->plan);
+    notify_free(gateway->notify);
+    journal_free(gateway->journal);
+    free(gateway->descriptor_info);
+    free(gateway->worker_info);
+    free(gateway);
+    return NULL;
+}
+
+int gateway_check(const char *config_file)
+{
+    struct config_report report = CONFIG_REPORT_INIT;
+    struct plan plan;
+    const int r = plan_load(&plan, config_file, &report);
+    tell_on_stderr(&report);
+    const size_t warnings = report.n_problems > report.n_errors ? report.n_problems - report.n_errors : 0;
+    if (r < 0) {
+        fprintf(stderr, "%s: %zu error%s\n", config_file ? config_file : CONFIG_FILE_DEFAULT, report.n_errors,
+                report.n_errors == 1 ? "" : "s");
+    } else {
+        _cleanup_strbuf_ struct strbuf parts = STRBUF_INIT;
+        plan_describe(&plan, &parts);
+        if (warnings > 0)
+            strbuf_addf(&parts, " (%zu warning%s)", warnings, warnings == 1 ? "" : "s");
+        printf("configuration is good: %s\n", strbuf_string(&parts));
+        plan_deinit(&plan);
+    }
+    config_report_deinit(&report);
+    return r < 0 ? EXIT_CONFIG_ERROR : EXIT_SUCCESS;
+}

@@ -1,0 +1,120 @@
+#include "gateway/crew.h"
+
+struct crew {
+    struct worker **workers;
+    size_t n_workers;
+    struct server_socket *sockets; /* shared by all workers */
+    size_t n_sockets;
+    struct worker_state *states;
+    uint64_t *turns;
+    struct crew_state sum;
+};
+
+static void collect_sockets(struct crew *crew, const struct crew_options *options)
+{
+    const struct config *config = options->plan->config;
+    crew->sockets = xcalloc(options->descriptors->n_items, sizeof(*crew->sockets));
+    for (size_t i = 0; i < options->descriptors->n_items; i++) {
+        const struct descriptor *descriptor = &options->descriptors->items[i];
+        for (size_t j = 0; j < config->n_listeners; j++)
+            if (streq(config->listeners[j].name, descriptor->name))
+                crew->sockets[crew->n_sockets++] =
+                    (struct server_socket){descriptor->fd, &config->listeners[j], options->plan->tls[j]};
+    }
+}
+
+int crew_new(struct crew **ret, const struct crew_options *options)
+{
+    struct crew *crew = xcalloc(1, sizeof(*crew));
+    const size_t n = options->plan->config->gateway.threads;
+    crew->workers = xcalloc(n, sizeof(*crew->workers));
+    crew->states = xcalloc(n, sizeof(*crew->states));
+    crew->turns = xcalloc(n, sizeof(*crew->turns));
+    collect_sockets(crew, options);
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct worker_options worker = {
+            .index = i,
+            .config = options->plan->config,
+            .router = options->plan->router,
+            .metrics = metrics_shard(options->metrics, i),
+            .journal = options->journal,
+            .health = options->health,
+            .sockets = crew->sockets,
+            .n_sockets = crew->n_sockets,
+        };
+        const int r = worker_new(&crew->workers[i], &worker);
+        if (r < 0) {
+            crew_free(crew);
+            return r;
+        }
+        crew->n_workers++;
+    }
+    *ret = crew;
+    return 0;
+}
+
+struct crew *crew_free(struct crew *crew)
+{
+    if (!crew)
+        return NULL;
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_free(crew->workers[i]);
+    free(crew->workers);
+    free(crew->sockets);
+    free(crew->states);
+    free(crew->turns);
+    free(crew);
+    return NULL;
+}
+
+void crew_accept(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_accept(crew->workers[i]);
+}
+
+void crew_drain(struct crew *crew, usec_t quiet)
+{
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_drain(crew->workers[i], quiet);
+}
+
+void crew_cut(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_cut(crew->workers[i]);
+}
+
+void crew_poke(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_poke(crew->workers[i]);
+}
+
+void crew_wedge(struct crew *crew, size_t worker)
+{
+    assert(worker < crew->n_workers);
+    worker_wedge(crew->workers[worker]);
+}
+
+const struct crew_state *crew_look(struct crew *crew)
+{
+    crew->sum = (struct crew_state){
+        .n_workers = crew->n_workers,
+        .workers = crew->states,
+        .turns = crew->turns,
+    };
+    for (size_t i = 0; i < crew->n_workers; i++) {
+        struct worker_state *state = &crew->states[i];
+        worker_state(crew->workers[i], state);
+        crew->turns[i] = state->turns;
+        crew->sum.n_accepting += state->accepting;
+        crew->sum.n_failed += state->failed;
+        crew->sum.n_drained += state->drained;
+        crew->sum.connections += state->connections;
+        crew->sum.requests += state->requests;
+        crew->sum.cut += state->cut;
+    }
+    return &crew->sum;
+}

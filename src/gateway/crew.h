@@ -1,0 +1,38 @@
+#pragma once
+/* All workers as one: built together, told together, and looked at together. */
+
+#include "gateway/plan.h"
+#include "http/worker.h"
+#include "lifecycle/descriptors.h"
+
+struct crew;
+
+struct crew_options {
+    const struct plan *plan;
+    const struct descriptors *descriptors;
+    struct metrics *metrics; /* with a shard for each worker */
+    struct journal *journal;
+    struct health *health;
+};
+
+/* As many workers as the configuration says, each with every socket. They accept nothing yet. */
+int crew_new(struct crew **ret, const struct crew_options *options) _warn_unused_;
+/* Ends all threads and waits for them. Accepts NULL, returns NULL. */
+struct crew *crew_free(struct crew *crew);
+
+/* Messages to all; what becomes of them shows in crew_look(). */
+void crew_accept(struct crew *crew);
+void crew_drain(struct crew *crew, usec_t quiet);
+void crew_cut(struct crew *crew);
+void crew_poke(struct crew *crew);
+void crew_wedge(struct crew *crew, size_t worker);
+
+struct crew_state {
+    size_t n_workers;
+    size_t n_accepting, n_failed, n_drained;
+    size_t connections, requests, cut;
+    const struct worker_state *workers;
+    const uint64_t *turns; /* of each */
+};
+/* What the workers say about themselves now. Valid until the next call. */
+const struct crew_state *crew_look(struct crew *crew);

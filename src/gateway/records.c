@@ -1,0 +1,75 @@
+#include "gateway/records.h"
+
+#include <inttypes.h>
+
+#include "journal/fields.h"
+#include "util/parse.h"
+
+void record_start(struct journal *journal, uint64_t generation)
+{
+    struct journal_record record;
+    journal_begin(&record, EVENT_START);
+    journal_add_string(&record, FIELD_VERSION, HOLDFAST_VERSION);
+    journal_add_u64(&record, FIELD_PID, (uint64_t)getpid());
+    journal_send(journal, &record, "holdfastd " HOLDFAST_VERSION " starting, generation %" PRIu64,
+                 generation);
+}
+
+void record_check(struct journal *journal, const struct check_result *result)
+{
+    const struct check_config *check = result->check;
+    struct journal_record record;
+    journal_begin(&record, result->passed ? EVENT_CHECK_PASSED : EVENT_CHECK_FAILED);
+    if (!result->passed && !check->required)
+        record.priority = LOG_WARNING;
+    journal_add_string(&record, FIELD_CHECK, check->name);
+    journal_add_string(&record, FIELD_TARGET, check->target);
+    journal_add_u64(&record, FIELD_TRIES, result->tries);
+    journal_add_u64(&record, FIELD_DURATION_USEC, result->duration);
+    if (result->passed) {
+        journal_send(journal, &record, "check %s passed", check->name);
+        return;
+    }
+    journal_add_string(&record, FIELD_REASON, result->reason);
+    journal_send(journal, &record, "check %s failed%s: %s: %s", check->name,
+                 check->required ? "" : ", which is not required", check->target, result->reason);
+}
+
+void record_ready(struct journal *journal, const struct plan *plan, usec_t duration)
+{
+    const struct config *config = plan->config;
+    _cleanup_strbuf_ struct strbuf parts = STRBUF_INIT;
+    plan_describe(plan, &parts);
+
+    struct journal_record record;
+    journal_begin(&record, EVENT_READY);
+    journal_add_u64(&record, FIELD_LISTENERS, config->n_listeners);
+    journal_add_u64(&record, FIELD_ROUTES, config->n_routes);
+    journal_add_u64(&record, FIELD_UPSTREAMS, config->n_upstreams);
+    journal_add_u64(&record, FIELD_WORKERS, config->gateway.threads);
+    journal_add_u64(&record, FIELD_DURATION_USEC, duration);
+    char text[FORMAT_DURATION_MAX];
+    journal_send(journal, &record, "ready after %s: %s",
+                 format_duration(text, duration / USEC_PER_MSEC * USEC_PER_MSEC), strbuf_string(&parts));
+}
+
+void record_wedged(struct journal *journal, size_t worker)
+{
+    struct journal_record record;
+    journal_begin(&record, EVENT_WORKER_WEDGED);
+    journal_add_u64(&record, FIELD_WORKER, worker);
+    journal_send(journal, &record, "worker %zu does not turn: the watchdog is not fed", worker);
+}
+
+void record_stop(struct journal *journal, const struct metrics *metrics)
+{
+    struct metrics_totals totals;
+    metrics_totals(metrics, &totals);
+    struct journal_record record;
+    journal_begin(&record, EVENT_STOP);
+    journal_add_u64(&record, FIELD_REQUESTS, totals.requests);
+    journal_add_u64(&record, FIELD_CUT, totals.cut);
+    journal_add_u64(&record, FIELD_LOST, journal_dropped(journal));
+    journal_send(journal, &record, "stopped: %" PRIu64 " request%s answered, %" PRIu64 " cut",
+                 totals.requests, totals.requests == 1 ? "" : "s", totals.cut);
+}

@@ -1,0 +1,14 @@
+#pragma once
+/* What the gateway itself has to say in the journal, one function for each event. */
+
+#include "gateway/plan.h"
+#include "journal/journal.h"
+#include "lifecycle/checks.h"
+#include "metrics/metrics.h"
+
+void record_start(struct journal *journal, uint64_t generation);
+void record_check(struct journal *journal, const struct check_result *result);
+/* `duration`: from the start of the process. */
+void record_ready(struct journal *journal, const struct plan *plan, usec_t duration);
+void record_wedged(struct journal *journal, size_t worker);
+void record_stop(struct journal *journal, const struct metrics *metrics);
