@@ -64,6 +64,7 @@ static int step(struct chunked *d, char c)
     case STATE_DATA_CR:
         return c == '\r' ? STATE_DATA_LF : -CHUNKED_MALFORMED;
     case STATE_DATA_LF:
+        d->overhead = 0;
         return c == '\n' ? STATE_SIZE : -CHUNKED_MALFORMED;
     case STATE_TRAILER:
         if (c == '\r')

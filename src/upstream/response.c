@@ -150,9 +150,10 @@ static int parse_content_length(struct slice value, uint64_t *length, const char
         for (size_t i = 0; i < member.size; i++) {
             if (!is_digit(member.data[i]))
                 return malformed(ret_why, "its Content-Length is not a number");
-            if (n > (INT64_MAX - 9) / 10)
+            uint64_t digit = (uint64_t)(member.data[i] - '0');
+            if (n > (INT64_MAX - digit) / 10)
                 return malformed(ret_why, "its Content-Length is too large");
-            n = n * 10 + (uint64_t)(member.data[i] - '0');
+            n = n * 10 + digit;
         }
         if (*length != UINT64_MAX && *length != n)
             return malformed(ret_why, "it has two Content-Lengths that differ");
