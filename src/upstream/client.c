@@ -381,7 +381,7 @@ static bool receive(struct client *c)
         c->in = context_take_buffer(c->pool->context);
     size_t room = BUFFER_SIZE - c->in->end;
     if (room == 0) {
-        assert(c->is_lent);
+        assert(c->state == CLIENT_BODY);
         c->paused = true;
         connection_read_stop(c->connection);
         connection_set_deadline(c->connection, USEC_INFINITY);
@@ -470,10 +470,15 @@ static void pump(struct client *c)
             break;
         }
     }
+    c->pumping = false;
     /* A wait for more may be long: no buffer is held meanwhile. */
     if (c->in && c->in->start == c->in->end)
         c->in = context_give_buffer(c->pool->context, c->in);
-    c->pumping = false;
+    if (c->paused && !c->in && c->connection) {
+        c->paused = false;
+        connection_read_start(c->connection);
+        await_body(c);
+    }
 }
 
 static void on_soon(h2o_timeout_entry_t *entry)
@@ -531,11 +536,6 @@ void client_continue(struct client *c)
     assert(c->is_lent);
     c->is_lent = false;
     c->lent = context_give_buffer(c->pool->context, c->lent);
-    if (c->paused && c->connection) {
-        connection_read_start(c->connection);
-        await_body(c);
-    }
-    c->paused = false;
     if (!c->pumping)
         pump_soon(c);
 }

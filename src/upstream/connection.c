@@ -86,8 +86,10 @@ static int try_connect(struct connection *c)
     int r = connect(fd, address, c->address->size) < 0 ? -errno : 0;
     if (r == 0 || r == -EINPROGRESS || r == -EINTR) {
         adopt(c, TAKE_FD(fd));
-        if (r == 0)
+        if (r == 0) {
+            c->address = NULL;
             return 0;
+        }
         h2o_socket_notify_write(c->socket, on_connected);
         connection_set_deadline(c, c->connect_by);
         return -EINPROGRESS;
