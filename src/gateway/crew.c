@@ -4,6 +4,7 @@ struct crew {
     struct worker **workers;
     size_t n_workers;
     struct server_socket *sockets; /* shared by all workers */
+    struct accept_group *group;
     size_t n_sockets;
     struct worker_state *states;
     uint64_t *turns;
@@ -30,11 +31,13 @@ int crew_new(struct crew **ret, const struct crew_options *options)
     crew->workers = xcalloc(n, sizeof(*crew->workers));
     crew->states = xcalloc(n, sizeof(*crew->states));
     crew->turns = xcalloc(n, sizeof(*crew->turns));
+    crew->group = accept_group_new(n);
     collect_sockets(crew, options);
 
     for (unsigned i = 0; i < n; i++) {
         const struct worker_options worker = {
             .index = i,
+            .group = crew->group,
             .config = options->plan->config,
             .router = options->plan->router,
             .metrics = metrics_shard(options->metrics, i),
@@ -60,6 +63,7 @@ struct crew *crew_free(struct crew *crew)
         return NULL;
     for (size_t i = 0; i < crew->n_workers; i++)
         worker_free(crew->workers[i]);
+    accept_group_free(crew->group);
     free(crew->workers);
     free(crew->sockets);
     free(crew->states);

@@ -62,7 +62,7 @@ static void on_close(void *data)
     conn_set_kind(conn, CONN_HANDSHAKE); /* which is counted nowhere */
     h2o_timeout_unlink(&conn->timer);
     list_unlink(&conn->link);
-    conn->server->n_conns--;
+    server_count_connections(conn->server, -1);
     if (conn->linger_fd >= 0)
         linger_start(conn->server, TAKE_FD(conn->linger_fd));
     free(conn);
@@ -102,7 +102,7 @@ void conn_accepted(struct server *server, const struct server_socket *origin, h2
         .server = server, .origin = origin, .sock = sock, .kind = CONN_HANDSHAKE, .linger_fd = -1};
     conn->timer.cb = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
-    server->n_conns++;
+    server_count_connections(server, 1);
     sock->on_close.cb = on_close;
     sock->on_close.data = conn;
 

@@ -5,18 +5,28 @@
 
 #include "http/server_internal.h"
 
-/* Connections taken in one turn of the loop, so that a burst is shared among the threads. */
-#define ACCEPT_BATCH 16
+/* Connections taken in one turn of the loop: few, so that a burst is shared among the threads. */
+#define ACCEPT_BATCH 4
+/* How long a thread keeps away after it has passed a connection on; then it takes what the other did not. */
+#define REST_TIME USEC_PER_MSEC
 /* How long accepting pauses when the process has no descriptor or memory left. */
 #define EXHAUSTED_PAUSE (100 * USEC_PER_MSEC)
+
+enum polling {
+    POLLING_NONE,      /* not accepting */
+    POLLING_SHARED,    /* by h2o's own registration, as at the beginning and the end */
+    POLLING_EXCLUSIVE, /* one thread is woken for a connection */
+    POLLING_RESTING,   /* not polled for a moment: another thread was asked */
+};
 
 struct listener {
     struct server *server;
     const struct server_socket *socket;
     int fd;
-    h2o_socket_t *sock;
-    bool exclusive;
+    h2o_socket_t *sock; /* NULL when POLLING_NONE */
+    enum polling polling;
     h2o_timeout_entry_t exclusive_timer;
+    h2o_timeout_entry_t rest_timer;
     h2o_timeout_entry_t pause_timer;
 };
 
@@ -31,27 +41,33 @@ static bool accept_one(struct listener *listener)
     return true;
 }
 
-/* Polls for this thread alone, in place of h2o's own registration, which exists only after a turn of the
- * loop: until then -ENOENT. */
-static int poll_exclusively(struct listener *listener, bool exclusive)
+/* Replaces the registration with epoll. -ENOENT when h2o has not made its own yet, which takes a turn of the
+ * loop. */
+static int poll_as(struct listener *listener, enum polling polling)
 {
+    static const uint32_t events[] = {
+        [POLLING_SHARED] = EPOLLIN,
+        [POLLING_EXCLUSIVE] = EPOLLIN | EPOLLEXCLUSIVE,
+    };
     int epoll = loop_epoll_fd(listener->server->options.loop);
     if (epoll < 0)
         return epoll;
-    if (epoll_ctl(epoll, EPOLL_CTL_DEL, listener->fd, NULL) < 0)
+    if (listener->polling != POLLING_RESTING && epoll_ctl(epoll, EPOLL_CTL_DEL, listener->fd, NULL) < 0)
         return -errno;
-    struct epoll_event event = {.events = EPOLLIN | (exclusive ? EPOLLEXCLUSIVE : 0),
-                                .data.ptr = listener->sock};
+    listener->polling = POLLING_RESTING;
+    if (polling == POLLING_RESTING)
+        return 0;
+    struct epoll_event event = {.events = events[polling], .data.ptr = listener->sock};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener->fd, &event) < 0)
         return -errno;
-    listener->exclusive = exclusive;
+    listener->polling = polling;
     return 0;
 }
 
 static void on_exclusive_timer(h2o_timeout_entry_t *entry)
 {
     struct listener *listener = container_of(entry, struct listener, exclusive_timer);
-    if (poll_exclusively(listener, true) == -ENOENT)
+    if (poll_as(listener, POLLING_EXCLUSIVE) == -ENOENT)
         server_timer_start(listener->server, entry, USEC_PER_MSEC);
 }
 
@@ -60,6 +76,7 @@ static void start(struct listener *listener)
     listener->sock =
         h2o_evloop_socket_create(listener->server->context.loop, listener->fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
+    listener->polling = POLLING_SHARED;
     h2o_socket_read_start(listener->sock, on_acceptable);
     server_timer_start(listener->server, &listener->exclusive_timer, USEC_PER_MSEC);
 }
@@ -67,16 +84,18 @@ static void start(struct listener *listener)
 /* Leaves the poll; the descriptor stays open. */
 static void stop(struct listener *listener)
 {
-    if (!listener->sock)
+    if (listener->polling == POLLING_NONE)
         return;
     h2o_timeout_unlink(&listener->exclusive_timer);
-    if (listener->exclusive) /* h2o is to find what it believes to have registered */
-        poll_exclusively(listener, false);
+    h2o_timeout_unlink(&listener->rest_timer);
+    if (listener->polling != POLLING_SHARED)
+        poll_as(listener, POLLING_SHARED); /* h2o is to find what it believes to have registered */
     h2o_socket_export_t export;
     h2o_socket_read_stop(listener->sock);
     if (h2o_socket_export(listener->sock, &export) == 0)
         h2o_buffer_dispose(&export.input);
     listener->sock = NULL;
+    listener->polling = POLLING_NONE;
 }
 
 static void on_pause_over(h2o_timeout_entry_t *entry)
@@ -84,25 +103,59 @@ static void on_pause_over(h2o_timeout_entry_t *entry)
     start(container_of(entry, struct listener, pause_timer));
 }
 
-static void on_acceptable(h2o_socket_t *sock, const char *error)
+/* Takes what is there, up to a batch. False when the process is exhausted. */
+static bool accept_batch(struct listener *listener)
 {
-    struct listener *listener = sock->data;
-
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         if (accept_one(listener))
             continue;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            journal_log(listener->server->options.journal, EVENT_WARNING,
-                        "cannot accept a connection on listener %s: %s; pausing",
-                        listener->socket->listener->name, strerror(errno));
-            stop(listener);
-            server_timer_start(listener->server, &listener->pause_timer, EXHAUSTED_PAUSE);
-            return;
-        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            return false;
         if (errno == EAGAIN)
-            return;
+            break;
         /* ECONNABORTED and the network errors of accept(2) concern that one connection only. */
     }
+    return true;
+}
+
+static void accept_and_rotate(struct listener *listener)
+{
+    if (!accept_batch(listener)) {
+        journal_log(listener->server->options.journal, EVENT_WARNING,
+                    "cannot accept a connection on listener %s: %s; pausing",
+                    listener->socket->listener->name, strerror(errno));
+        stop(listener);
+        server_timer_start(listener->server, &listener->pause_timer, EXHAUSTED_PAUSE);
+    } else if (listener->polling != POLLING_SHARED) {
+        /* The kernel wakes the first in its queue: to the end of it, so that the threads take turns. */
+        poll_as(listener, POLLING_EXCLUSIVE);
+    }
+}
+
+static void on_rest_over(h2o_timeout_entry_t *entry)
+{
+    accept_and_rotate(container_of(entry, struct listener, rest_timer));
+}
+
+static void on_acceptable(h2o_socket_t *sock, const char *error)
+{
+    struct listener *listener = sock->data;
+    const struct server_options *options = &listener->server->options;
+
+    if (listener->polling == POLLING_EXCLUSIVE && options->group &&
+        accept_group_pass(options->group, options->index)) {
+        poll_as(listener, POLLING_RESTING);
+        server_timer_start(listener->server, &listener->rest_timer, REST_TIME);
+        return;
+    }
+    accept_and_rotate(listener);
+}
+
+void listeners_accept_now(struct listener *listeners, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (listeners[i].polling == POLLING_EXCLUSIVE)
+            accept_and_rotate(&listeners[i]);
 }
 
 int listeners_new(struct listener **ret, struct server *server, const struct server_socket *sockets, size_t n)
@@ -113,6 +166,7 @@ int listeners_new(struct listener **ret, struct server *server, const struct ser
                                          .socket = &sockets[i],
                                          .fd = -1,
                                          .exclusive_timer = {.cb = on_exclusive_timer},
+                                         .rest_timer = {.cb = on_rest_over},
                                          .pause_timer = {.cb = on_pause_over}};
     for (size_t i = 0; i < n; i++) {
         listeners[i].fd = fcntl(sockets[i].fd, F_DUPFD_CLOEXEC, 3);
@@ -137,18 +191,10 @@ void listeners_stop(struct listener *listeners, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct listener *listener = &listeners[i];
         h2o_timeout_unlink(&listener->pause_timer);
-        if (!listener->sock)
-            continue;
-        int epoll = loop_epoll_fd(listener->server->options.loop);
-        if (listener->exclusive && epoll >= 0) {
-            /* No wake-up is ours any more after this; those that were, we serve. */
-            epoll_ctl(epoll, EPOLL_CTL_DEL, listener->fd, NULL);
+        /* After this no wake-up is ours any more; those that were, we serve. */
+        if (listener->polling == POLLING_EXCLUSIVE && poll_as(listener, POLLING_RESTING) == 0)
             while (accept_one(listener))
                 ;
-            struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener->sock};
-            epoll_ctl(epoll, EPOLL_CTL_ADD, listener->fd, &event);
-            listener->exclusive = false;
-        }
         stop(listener);
     }
 }

@@ -8,7 +8,8 @@
 
 struct loop {
     h2o_evloop_t *h2o;
-    int wake; /* eventfd: something was posted */
+    int epoll; /* h2o's; negative errno when it cannot be told */
+    int wake;  /* eventfd: something was posted */
     struct loop_fd *wake_watch;
     pthread_mutex_t lock;
     struct list posts; /* of struct post, under the lock */
@@ -58,6 +59,23 @@ static void run_posts(void *userdata)
     }
 }
 
+/* The epoll back end extends h2o_evloop_t by one int, its descriptor; no function tells it. That this is what
+ * we look at is checked: /proc names such a descriptor. */
+static int find_epoll(h2o_evloop_t *h2o)
+{
+    struct {
+        h2o_evloop_t super;
+        int ep;
+    } *epoll = (void *)h2o;
+    char path[64], name[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", epoll->ep);
+    ssize_t n = readlink(path, name, sizeof(name) - 1);
+    if (n < 0)
+        return -errno;
+    name[n] = '\0';
+    return streq(name, "anon_inode:[eventpoll]") ? epoll->ep : -ENOTSUP;
+}
+
 int loop_new(struct loop **ret)
 {
     _cleanup_close_ int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -65,6 +83,7 @@ int loop_new(struct loop **ret)
         return -errno;
     struct loop *loop = xcalloc(1, sizeof(*loop));
     loop->h2o = h2o_evloop_create();
+    loop->epoll = find_epoll(loop->h2o);
     loop->wake = TAKE_FD(wake);
     pthread_mutex_init(&loop->lock, NULL);
     list_init(&loop->posts);
@@ -83,11 +102,10 @@ struct loop *loop_free(struct loop *loop)
         list_unlink(&post->link);
         free(post);
     }
-    h2o_evloop_run(loop->h2o, 0); /* lets it free the sockets that were closed */
-    int epoll = loop_epoll_fd(loop);
+    h2o_evloop_run(loop->h2o, 0);  /* lets it free the sockets that were closed */
     h2o_evloop_destroy(loop->h2o); /* which leaves its epoll descriptor open */
-    if (epoll >= 0)
-        close(epoll);
+    if (loop->epoll >= 0)
+        close(loop->epoll);
     close(loop->wake);
     pthread_mutex_destroy(&loop->lock);
     free(loop);
@@ -110,19 +128,7 @@ struct st_h2o_evloop_t *loop_h2o(struct loop *loop)
 
 int loop_epoll_fd(struct loop *loop)
 {
-    /* The epoll back end extends h2o_evloop_t by one int, its descriptor; no function tells it. That this is
-     * what we look at is checked: /proc names such a descriptor. */
-    struct {
-        h2o_evloop_t super;
-        int ep;
-    } *epoll = (void *)loop->h2o;
-    char path[64], name[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", epoll->ep);
-    ssize_t n = readlink(path, name, sizeof(name) - 1);
-    if (n < 0)
-        return -errno;
-    name[n] = '\0';
-    return streq(name, "anon_inode:[eventpoll]") ? epoll->ep : -ENOTSUP;
+    return loop->epoll;
 }
 
 void loop_post(struct loop *loop, void (*callback)(void *userdata), void *userdata)

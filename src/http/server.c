@@ -221,6 +221,8 @@ struct server *server_free(struct server *server)
 {
     if (!server)
         return NULL;
+    if (server->options.group)
+        accept_group_leave(server->options.group, server->options.index);
     listeners_free(server->listeners, server->n_listeners);
     server_cut(server);
     linger_end_all(server);
@@ -239,14 +241,25 @@ struct server *server_free(struct server *server)
     return NULL;
 }
 
+static void on_passed(void *userdata)
+{
+    struct server *server = userdata;
+    listeners_accept_now(server->listeners, server->n_listeners);
+}
+
 int server_start_accepting(struct server *server)
 {
     listeners_start(server->listeners, server->n_listeners);
+    if (server->options.group)
+        accept_group_join(server->options.group, server->options.index, server->options.loop, on_passed,
+                          server);
     return 0;
 }
 
 void server_stop_accepting(struct server *server)
 {
+    if (server->options.group)
+        accept_group_leave(server->options.group, server->options.index);
     listeners_stop(server->listeners, server->n_listeners);
 }
 
@@ -299,6 +312,13 @@ size_t server_cut(struct server *server)
         conn_abort(conn);
     }
     return n;
+}
+
+void server_count_connections(struct server *server, int change)
+{
+    server->n_conns += (size_t)change;
+    if (server->options.group)
+        accept_group_count(server->options.group, server->options.index, server->n_conns);
 }
 
 bool server_is_empty(const struct server *server)

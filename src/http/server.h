@@ -4,6 +4,7 @@
  * thread's loop. */
 
 #include "config/config.h"
+#include "http/accept_group.h"
 #include "http/handler.h"
 #include "http/loop.h"
 #include "journal/journal.h"
@@ -22,7 +23,8 @@ struct server_socket {
 };
 
 struct server_options {
-    unsigned index; /* of the worker */
+    unsigned index;             /* of the worker */
+    struct accept_group *group; /* the workers that share the sockets, or NULL */
     struct loop *loop;
     const struct config *config;
     const struct router *router; /* NULL with a handler */

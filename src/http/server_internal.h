@@ -61,6 +61,9 @@ void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_
 /* While draining: how long the next idle connection is kept. Stages, so that they do not all end at once. */
 usec_t server_idle_stage(struct server *server);
 
+/* A connection came (+1) or went (-1). */
+void server_count_connections(struct server *server, int change);
+
 /* Passes over a target that could not be reached, for a while, if there are others. */
 void server_avoid_target(struct server *server, const struct upstream_config *upstream,
                          const struct target_config *target);

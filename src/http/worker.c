@@ -111,6 +111,7 @@ int worker_new(struct worker **ret, const struct worker_options *options)
     int r = loop_new(&worker->loop);
     if (r == 0)
         r = server_new(&worker->server, &(struct server_options){.index = options->index,
+                                                                 .group = options->group,
                                                                  .loop = worker->loop,
                                                                  .config = options->config,
                                                                  .router = options->router,

@@ -8,6 +8,7 @@ struct worker;
 
 struct worker_options {
     unsigned index;
+    struct accept_group *group;
     const struct config *config;
     const struct router *router;
     struct metrics_shard *metrics;
