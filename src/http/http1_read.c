@@ -1,0 +1,254 @@
+/* Reading requests: from the first byte of a head to the last of a body. */
+
+#include "http/http1_internal.h"
+
+#include "http/http1.h"
+#include "http/http2.h"
+#include "http/request_head.h"
+#include "http/server_internal.h"
+
+static void body_is_complete(struct http1 *h, size_t body_size)
+{
+    h->req.entity = h2o_iovec_init(h->sock->input->bytes + h->head_size, body_size);
+    http1_run_exchange(h);
+}
+
+static void body_is_too_large(struct http1 *h)
+{
+    http1_refuse(h, 413, "The request's body is larger than is accepted here.");
+}
+
+static void read_chunked_body(struct http1 *h)
+{
+    h2o_buffer_t *input = h->sock->input;
+    size_t fresh = input->size - h->request_size;
+    size_t decoded = 0, rest = 0;
+
+    int result = chunked_decode(h->chunked_in, input->bytes + h->request_size, fresh, &decoded, &rest);
+    if (result == CHUNKED_MALFORMED) {
+        http1_refuse(h, 400, "The chunked body is malformed.");
+        return;
+    }
+    /* The decoded bytes have taken the place of the encoded ones; what follows them moves up. */
+    if (result == CHUNKED_MORE)
+        rest = 0;
+    memmove(input->bytes + h->request_size + decoded, input->bytes + input->size - rest, rest);
+    h->request_size += decoded;
+    input->size = h->request_size + rest;
+    size_t body_size = h->request_size - h->head_size;
+    if (body_size > exchange_max_body(h->exchange))
+        body_is_too_large(h);
+    else if (result == 0)
+        body_is_complete(h, body_size);
+}
+
+static void read_body(struct http1 *h)
+{
+    if (h->chunked_in) {
+        read_chunked_body(h);
+        return;
+    }
+    if (h->sock->input->size >= h->request_size)
+        body_is_complete(h, h->request_size - h->head_size);
+}
+
+/* Fields that are for this connection alone, and those that h2o_req_t holds elsewhere. */
+static bool field_is_kept(struct slice name)
+{
+    switch (name.size) {
+    case 4:
+        return !slice_caseeq(name, SLICE_LITERAL("host"));
+    case 6:
+        return !slice_caseeq(name, SLICE_LITERAL("expect"));
+    case 7:
+        return !slice_caseeq(name, SLICE_LITERAL("upgrade"));
+    case 14:
+        return !slice_caseeq(name, SLICE_LITERAL("content-length"));
+    case 17:
+        return !slice_caseeq(name, SLICE_LITERAL("transfer-encoding"));
+    }
+    return true;
+}
+
+static void lower(char *to, struct slice from)
+{
+    for (size_t i = 0; i < from.size; i++) {
+        char c = from.data[i];
+        to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    }
+}
+
+static void fill_headers(h2o_req_t *req, const struct request_head *head)
+{
+    h2o_vector_reserve(&req->pool, &req->headers, head->n_fields);
+    for (size_t i = 0; i < head->n_fields; i++) {
+        const struct request_field *f = &head->fields[i];
+        if (!field_is_kept(f->name))
+            continue;
+        h2o_header_t *header = &req->headers.entries[req->headers.size++];
+        char name[64];
+        const h2o_token_t *token = NULL;
+        if (f->name.size <= sizeof(name)) {
+            lower(name, f->name);
+            token = h2o_lookup_token(name, f->name.size);
+        }
+        if (token) {
+            header->name = (h2o_iovec_t *)(uintptr_t)&token->buf;
+        } else {
+            struct {
+                h2o_iovec_t iovec;
+                char bytes[];
+            } *own = h2o_mem_alloc_pool(&req->pool, sizeof(h2o_iovec_t) + f->name.size);
+            lower(own->bytes, f->name);
+            own->iovec = h2o_iovec_init(own->bytes, f->name.size);
+            header->name = &own->iovec;
+        }
+        header->orig_name = f->name.data;
+        header->value = iovec_of_slice(f->value);
+    }
+}
+
+static void fill_request(struct http1 *h, const struct request_head *head)
+{
+    h2o_req_t *req = &h->req;
+
+    req->version = 0x100 | (int)head->minor_version;
+    req->input.scheme = h->sock->ssl ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
+    req->input.method = iovec_of_slice(head->method);
+    req->input.path = iovec_of_slice(head->path);
+    req->input.authority = iovec_of_slice(head->authority);
+    req->input.query_at = req->query_at = SIZE_MAX;
+    req->scheme = req->input.scheme;
+    req->method = req->input.method;
+    req->path = req->input.path;
+    req->authority = req->input.authority;
+    if (head->connection_has_upgrade && head->upgrade.size)
+        req->upgrade = iovec_of_slice(head->upgrade);
+    req->http1_is_persistent = head->keep_alive && !h->conn->server->draining;
+    fill_headers(req, head);
+}
+
+static void start_body(struct http1 *h, const struct request_head *head)
+{
+    struct exchange *exchange = h->exchange;
+    bool has_body = head->chunked || (head->content_length != UINT64_MAX && head->content_length > 0);
+
+    h->request_size = h->head_size;
+    if (exchange->refusal || !has_body) {
+        if (has_body)
+            h->req.http1_is_persistent = 0; /* the body will not be read */
+        http1_run_exchange(h);
+        return;
+    }
+    if (!head->chunked && head->content_length > exchange_max_body(exchange)) {
+        body_is_too_large(h);
+        return;
+    }
+    http1_set_state(h, HTTP1_BODY);
+    if (head->chunked) {
+        h->chunked_in = h2o_mem_alloc_pool(&h->req.pool, sizeof(*h->chunked_in));
+        *h->chunked_in = (struct chunked){0};
+    } else {
+        h->request_size += head->content_length;
+    }
+    if (head->expects_continue && h->sock->input->size == h->head_size)
+        http1_send_interim(&h->req, 100, NULL, 0);
+    read_body(h);
+}
+
+static bool is_http2_preface(struct http1 *h, size_t end)
+{
+    static const char line[] = "PRI * HTTP/2.0\r\n\r\n";
+    return h->n_requests == 0 && !h->sock->ssl && h->conn->origin->listener->http2 && h->scan_start == 0 &&
+           end == sizeof(line) - 1 && memcmp(h->sock->input->bytes, line, end) == 0;
+}
+
+static void head_is_complete(struct http1 *h, size_t end)
+{
+    struct conn *conn = h->conn;
+
+    if (is_http2_preface(h, end)) {
+        h2o_timeout_unlink(&h->timer);
+        conn_set_busy(conn, false);
+        http1_release(h);
+        conn_set_kind(conn, CONN_HTTP2);
+        http2_start(conn);
+        return;
+    }
+
+    struct request_head head;
+    const char *bytes = h->sock->input->bytes + h->scan_start;
+    size_t size = end - h->scan_start;
+    enum head_error error = request_head_parse(bytes, size, &head);
+    if (error == HEAD_OK && (head.chunked || head.content_length != UINT64_MAX)) {
+        /* The buffer moves while a body arrives: the slices need a head that stays. */
+        char *copy = h2o_mem_alloc_pool(&h->req.pool, size);
+        memcpy(copy, bytes, size);
+        error = request_head_parse(copy, size, &head);
+    }
+    if (error != HEAD_OK) {
+        http1_refuse(h, head_error_status(error), head_error_text(error));
+        return;
+    }
+    h->head_size = end;
+    h->n_requests++;
+    fill_request(h, &head);
+    h->exchange = exchange_begin(conn, &h->req);
+    start_body(h, &head);
+}
+
+static void read_head(struct http1 *h)
+{
+    h2o_buffer_t *input = h->sock->input;
+    size_t end;
+
+    if (h->state == HTTP1_IDLE)
+        http1_set_state(h, HTTP1_HEAD);
+    switch (request_head_scan(input->bytes, input->size, &h->scan_offset, &h->scan_start, &end)) {
+    case HEAD_INCOMPLETE:
+        return;
+    case HEAD_COMPLETE:
+        head_is_complete(h, end);
+        return;
+    case HEAD_MALFORMED:
+        http1_refuse(h, 400, "A line of the request's head does not end with CR LF.");
+        return;
+    case HEAD_TOO_LARGE:
+        http1_refuse(h, 431, "The request's head is larger than is accepted here.");
+        return;
+    default:
+        WRONG("head scan");
+    }
+}
+
+static void on_read(h2o_socket_t *sock, const char *error)
+{
+    struct http1 *h = http1_of(conn_of_socket(sock));
+
+    if (error) {
+        http1_close(h, false);
+        return;
+    }
+    if (sock->bytes_read == 0)
+        return; /* a TLS record is not whole yet */
+    switch (h->state) {
+    case HTTP1_IDLE:
+    case HTTP1_HEAD:
+        read_head(h);
+        break;
+    case HTTP1_BODY:
+        server_timer_start(h->conn->server, &h->timer, server_gateway(h->conn->server)->body_timeout);
+        read_body(h);
+        break;
+    default:
+        WRONG("reading in this state");
+    }
+}
+
+void http1_await_request(struct http1 *h)
+{
+    h2o_socket_dont_read(h->sock, 0);
+    h2o_socket_read_start(h->sock, on_read);
+    if (h->sock->input->size)
+        read_head(h);
+}
