@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "upstream/context.h"
 #include "upstream/h2o.h"
@@ -120,7 +121,10 @@ void connection_on_deadline(struct deadline *deadline)
     if (!c->address) {
         c->events->on_deadline(c->owner);
     } else if (c->socket) {
-        connected(c, ETIMEDOUT);
+        /* When the loop was held up, the outcome may be there, and on_connected() is about to be called. */
+        struct pollfd outcome = {.fd = connection_fd(c), .events = POLLOUT};
+        if (poll(&outcome, 1, 0) == 0)
+            connected(c, ETIMEDOUT);
     } else {
         int r = try_connect(c);
         if (r != -EINPROGRESS)

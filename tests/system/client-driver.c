@@ -1,24 +1,31 @@
 /* Drives src/upstream/client.h against servers that a test plays.
  *
- *   client-driver [NAME=VALUE…] ADDRESS     ADDRESS: unix:/path or 127.0.0.1:port
+ *   client-driver [NAME=VALUE…] ADDRESS
  *
- * Options set the upstream's: connect_ms, first_byte_ms, between_ms, idle_ms, pool_size. Commands are read
- * from stdin, a line each, and answered by lines of JSON:
+ * The address is written as in the configuration. Options set the upstream's: connect_ms, first_byte_ms,
+ * between_ms, idle_ms, pool_size. Commands are read from stdin and answered by JSON, both in lines:
  *
- *   get [WORD…]   runs exchanges to their end and prints one line for each. Words: head, upgrade, fresh,
- * body=N (a POST of N bytes), count=N (at once), first_byte_ms=N, hold_ms=N (before each client_continue),
- *                 cancel=start|informational|head|body|held (where to cancel; start: as soon as the loop has
- *                 turned), chain (start the next from on_done, in all count=N)
+ *   get [WORD…]   runs exchanges to their end and prints a line for each
  *   turn MS       turns the loop until the number of idle connections changes, at most MS
  *   drain         closes the idle connections
- *   state         prints idle, active, and the number of open descriptors */
+ *   state         prints idle, active, and the number of open descriptors
+ *
+ * Words of get:
+ *
+ *   head, upgrade, fresh   as in struct client_request
+ *   body=N                 a POST of N bytes
+ *   first_byte_ms=N        a timeout of its own
+ *   count=N                so many at once
+ *   chain                  count=N one after the other, each started from on_done
+ *   hold_ms=N              keeps each piece of the body so long
+ *   block_ms=N             the loop stands still after the start
+ *   cancel=WHERE           in informational, head or body; held: while it holds a piece of the body;
+ *                          start: after one turn of the loop */
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <jansson.h>
-#include <netinet/in.h>
-#include <sys/un.h>
 
+#include "config/address.h"
 #include "upstream/client.h"
 #include "upstream/h2o.h"
 #include "util/strbuf.h"
@@ -34,7 +41,7 @@ enum cancel_at {
 
 struct command {
     bool head, upgrade, fresh, chain;
-    uint64_t body, count, hold_ms, first_byte_ms;
+    uint64_t body, count, hold_ms, block_ms, first_byte_ms;
     enum cancel_at cancel;
 };
 
@@ -293,6 +300,7 @@ static void run_get(struct driver *driver, char *words)
         else if (!parse_number(word, "body", &command->body) &&
                  !parse_number(word, "count", &command->count) &&
                  !parse_number(word, "hold_ms", &command->hold_ms) &&
+                 !parse_number(word, "block_ms", &command->block_ms) &&
                  !parse_number(word, "first_byte_ms", &command->first_byte_ms))
             usage(word);
     }
@@ -302,6 +310,7 @@ static void run_get(struct driver *driver, char *words)
     do
         start_exchange(driver);
     while (!command->chain && driver->started < command->count);
+    usleep((useconds_t)command->block_ms * 1000);
     while (driver->running > 0)
         h2o_evloop_run(driver->loop, 1000);
     h2o_timeout_dispose(driver->loop, &driver->hold);
@@ -331,28 +340,6 @@ static void run_command(struct driver *driver, char *line)
                          (int)client_pool_active(driver->pool), "descriptors", (int)count_descriptors()));
 }
 
-static void parse_address(const char *text, struct address_config *ret)
-{
-    if (strncmp(text, "unix:", 5) == 0) {
-        struct sockaddr_un *un = (struct sockaddr_un *)&ret->sockaddr;
-        un->sun_family = AF_UNIX;
-        snprintf(un->sun_path, sizeof(un->sun_path), "%s", text + 5);
-        ret->size = sizeof(*un);
-        return;
-    }
-    struct sockaddr_in *in = (struct sockaddr_in *)&ret->sockaddr;
-    const char *colon = strchr(text, ':');
-    char host[INET_ADDRSTRLEN];
-    if (!colon)
-        usage(text);
-    snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
-    in->sin_family = AF_INET;
-    in->sin_port = htons((uint16_t)atoi(colon + 1));
-    if (inet_pton(AF_INET, host, &in->sin_addr) != 1)
-        usage(text);
-    ret->size = sizeof(*in);
-}
-
 static void on_pool_change(void *userdata, int change)
 {
     struct driver *driver = userdata;
@@ -378,7 +365,9 @@ int main(int argc, char *argv[])
     driver.upstream.between_bytes_timeout = between_ms * USEC_PER_MSEC;
     driver.upstream.pool_idle_timeout = idle_ms * USEC_PER_MSEC;
     driver.upstream.pool_size = (unsigned)pool_size;
-    parse_address(argv[argc - 1], &driver.target.address);
+    const char *wrong = address_parse(argv[argc - 1], false, &driver.target.address);
+    if (wrong)
+        usage(wrong);
 
     driver.loop = h2o_evloop_create();
     if (client_context_new(&driver.context, driver.loop) < 0)
@@ -393,5 +382,6 @@ int main(int argc, char *argv[])
     client_context_free(driver.context);
     h2o_evloop_run(driver.loop, 0); /* frees the sockets that were closed */
     h2o_evloop_destroy(driver.loop);
+    free(driver.target.address.text);
     return 0;
 }

@@ -87,8 +87,9 @@ class Server:
             self.listener.bind(str(path))
             self.address = f"unix:{path}"
         else:
-            self.listener.bind(("127.0.0.1", 0))
-            self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+            host, written = ("::1", "[::1]") if family == socket.AF_INET6 else ("127.0.0.1", "127.0.0.1")
+            self.listener.bind((host, 0))
+            self.address = f"{written}:{self.listener.getsockname()[1]}"
         self.listener.listen(backlog)
         self.accepted = 0
         if play:
@@ -169,10 +170,10 @@ class Driver:
         assert (self.process.returncode, errors) == (0, "")
 
 
-@pytest.fixture(params=["unix", "tcp"])
+@pytest.fixture(params=["unix", "tcp", "tcp6"])
 def start(request, tmp_path):
     """start(play, **options) gives a driver for a server that plays so."""
-    family = socket.AF_UNIX if request.param == "unix" else socket.AF_INET
+    family = {"unix": socket.AF_UNIX, "tcp": socket.AF_INET, "tcp6": socket.AF_INET6}[request.param]
     servers, drivers = [], []
 
     def start_both(play, backlog=16, **options):
@@ -534,10 +535,10 @@ def test_closed_within_the_body(start, response, body, hold):
 
 
 def test_reset_within_the_body(start):
-    reset = Peer.reset if start.family == socket.AF_INET else Peer.close
+    reset = Peer.reset if start.family != socket.AF_UNIX else Peer.close
     driver = start(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"x" * 10, then=reset))
-    check(driver.get(), "truncated", os_error="ECONNRESET" if start.family == socket.AF_INET else None, final=False)
-    if start.family == socket.AF_INET:
+    check(driver.get(), "truncated", os_error="ECONNRESET" if start.family != socket.AF_UNIX else None, final=False)
+    if start.family != socket.AF_UNIX:
         # without a length, an orderly end is the end of the body; a reset is not
         driver = start(answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10, then=reset))
         check(driver.get(), "truncated", os_error="ECONNRESET", final=False)
@@ -578,6 +579,12 @@ def test_stall_before_the_head(start):
     outcome = driver.get("first_byte_ms=300")
     check(outcome, "first_byte_timeout")
     assert outcome["ms"] >= 295
+
+
+def test_what_came_while_the_loop_was_held_up_is_no_stall(start):
+    driver = start(serving(OK), first_byte_ms=50, connect_ms=50)
+    check(driver.get("block_ms=200"), "ok", body="hello")
+    check(driver.get("block_ms=200"), "ok", body="hello", reused=True)
 
 
 def test_stall_within_the_head(start):
@@ -656,7 +663,7 @@ def test_response_before_closing_on_an_unread_request(start):
         peer.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
         peer.close()
 
-    if start.family == socket.AF_INET:
+    if start.family != socket.AF_UNIX:
         pytest.skip("a reset may overtake the response")
     driver = start(play)
     check(driver.get("body=20000000"), "ok", status=413)
