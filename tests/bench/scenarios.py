@@ -120,11 +120,11 @@ def fixed(chosen):
 
 
 def proxy_tcp(chosen):
-    return under_load(chosen, "/proxy/hello")
+    return under_load(chosen, "/proxy/")
 
 
 def proxy_unix(chosen):
-    return under_load(chosen, "/proxy/hello", "unix")
+    return under_load(chosen, "/proxy/", "unix")
 
 
 def download(chosen):
