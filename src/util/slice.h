@@ -38,3 +38,20 @@ static inline bool slice_starts_with(struct slice s, struct slice prefix)
 {
     return s.size >= prefix.size && memcmp(s.data, prefix.data, prefix.size) == 0;
 }
+
+/* What is left without the first n bytes; n is at most the size. */
+static inline struct slice slice_skip(struct slice s, size_t n)
+{
+    assert(n <= s.size);
+    return slice_make(s.data + n, s.size - n);
+}
+
+/* Without the blanks (space and tab) at both ends, as list elements in HTTP fields have them. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
+        s = slice_skip(s, 1);
+    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t'))
+        s.size--;
+    return s;
+}
