@@ -16,7 +16,7 @@ import threading
 
 import pytest
 
-BUILD = pathlib.Path(os.environ.get("HOLDFAST_BUILD", pathlib.Path(__file__).parents[2] / "build"))
+BUILD = pathlib.Path(os.environ.get("BUILD") or os.environ.get("HOLDFAST_BUILD") or pathlib.Path(__file__).parents[2] / "build")
 CTL = BUILD / "src" / "ctl" / "holdfastctl"
 
 CLASSES = {"aborted": 1, "1xx": 0, "2xx": 40, "3xx": 0, "4xx": 2, "5xx": 0}
