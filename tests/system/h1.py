@@ -6,6 +6,7 @@ request, and answers with the bytes that the test chooses. So a test reads from 
 """
 
 import dataclasses
+import json as jsonlib
 import os
 import re
 import socket
@@ -336,6 +337,12 @@ class Upstream:
             connection.close()
         if self.path and os.path.exists(self.path):
             os.unlink(self.path)
+
+
+def json(response):
+    """The JSON of a response, which must be one that succeeded."""
+    assert response.status == 200, f"{response.status} {response.text}"
+    return jsonlib.loads(response.body)
 
 
 def eventually(condition, timeout=10, every=0.01):
