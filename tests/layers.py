@@ -1,0 +1,237 @@
+"""Runs the layers of tests for tests/run: builds what each needs, counts what passed, says why something was skipped."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1]
+BUILD = Path(os.environ.get("HOLDFAST_BUILD_ROOT", SOURCE / "build"))
+
+# The ways to build: what each is for, and how meson is told.
+BUILDS = {
+    "normal": ["-Dwerror=true"],
+    "asan": ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
+    "tsan": ["-Db_sanitize=thread", "-Db_lundef=false"],
+    "clang": ["-Dwerror=true"],
+}
+ENVIRONMENT = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+class Failure(Exception):
+    pass
+
+
+class Results:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skipped = []  # (what, why)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(command, timeout, check=True, environment=None, echo=False):
+    """Runs a command in the source folder without input. With `echo` its output is shown as it comes; otherwise only
+    when it fails."""
+    process = subprocess.run(
+        [str(word) for word in command], cwd=SOURCE, stdin=subprocess.DEVNULL, timeout=timeout,
+        env={**os.environ, **ENVIRONMENT, **(environment or {})}, text=True, errors="replace",
+        stdout=None if echo else subprocess.PIPE, stderr=None if echo else subprocess.STDOUT)
+    if check and process.returncode != 0:
+        raise Failure(f"{' '.join(map(str, command))}: exit status {process.returncode}\n{process.stdout or ''}")
+    return process
+
+
+def without_address_randomisation():
+    """A prefix for sanitized programs: those of Debian 12's compilers cannot live with as much of it as newer kernels
+    do."""
+    prefix = ["setarch", "--addr-no-randomize"]
+    return prefix if run([*prefix, "true"], 10, check=False).returncode == 0 else []
+
+
+def built(name):
+    """Builds one way, once; returns its folder."""
+    directory = BUILD / name
+    if name not in built.done:
+        options = [*BUILDS[name], "-Dtests=enabled", "-Dhooks=true"]
+        environment = {"CC": "clang" if name == "clang" else "gcc"}
+        if not (directory / "build.ninja").is_file():
+            run(["meson", "setup", directory, SOURCE, *options], 120, environment=environment)
+        else:
+            run(["meson", "configure", directory, *options], 120)
+        run(["ninja", "-C", directory], 600)
+        built.done.add(name)
+    return directory
+
+
+built.done = set()
+
+
+def junit(path):
+    """Counts the tests of a JUnit report, and tells the failed ones."""
+    results = Results()
+    for case in ElementTree.parse(path).iter("testcase"):
+        name = f"{case.get('classname', '')}.{case.get('name')}".strip(".")
+        if case.find("skipped") is not None:
+            results.skipped.append((name, case.find("skipped").get("message") or "no reason given"))
+        elif case.find("failure") is not None or case.find("error") is not None:
+            results.failed += 1
+        else:
+            results.passed += 1
+    return results
+
+
+def meson_tests(name, suite):
+    directory = built(name)
+    wrapper = without_address_randomisation() if name in ("asan", "tsan") else []
+    for log in directory.glob("meson-logs/testlog*.json"):
+        log.unlink()
+    done = run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", "--suite", suite,
+                "--timeout-multiplier", "3", *(["--wrapper", " ".join(wrapper)] if wrapper else [])], 900, check=False)
+    results = Results()
+    # The name of the log has that of the wrapper in it.
+    logs = [log.read_text() for log in directory.glob("meson-logs/testlog*.json")]
+    for test in map(json.loads, "".join(logs).splitlines()):
+        if test["result"] == "SKIP":
+            results.skipped.append((test["name"], "by its own account"))
+        elif test["result"] in ("OK", "EXPECTEDFAIL"):
+            results.passed += 1
+        else:
+            results.failed += 1
+    if done.returncode != 0:
+        say(done.stdout)
+        results.failed = max(results.failed, 1)
+    return results
+
+
+def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=900):
+    report = BUILD / f"{directory}-{Path(build).name}.xml"
+    report.unlink(missing_ok=True)
+    done = run([*wrapper, "/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
+                f"--junit-xml={report}", SOURCE / "tests" / directory, *arguments], timeout, check=False,
+               environment={"HOLDFAST_BUILD": str(build), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
+    if not report.exists():
+        raise Failure(done.stdout)
+    results = junit(report)
+    if done.returncode not in (0, 5):  # 5: no tests
+        say(done.stdout)
+        results.failed = max(results.failed, 1)
+    return results
+
+
+def package():
+    """The .deb; dpkg-buildpackage runs the unit tests on the way."""
+    sys.path.insert(0, str(SOURCE / "tests/machine"))
+    from harness import package as harness
+    return harness.build(check=True)
+
+
+def lint():
+    done = run([SOURCE / "tests/lint/run"], 600, check=False,
+               environment={"HOLDFAST_DEB": str(package()), "HOLDFAST_BUILD": str(built("normal"))})
+    results = Results()
+    for line in done.stdout.splitlines():
+        if match := re.match(r"(ok|skip|FAIL)  +([\w-]+)(?:: (.*))?$", line):
+            if match[1] == "skip":
+                results.skipped.append((match[2], match[3]))
+            elif match[1] == "ok":
+                results.passed += 1
+            else:
+                results.failed += 1
+    if done.returncode != 0:
+        say(done.stdout)
+        results.failed = max(results.failed, 1)
+    return results
+
+
+def one(act):
+    """Counts something that either succeeds or raises as one test."""
+    act()
+    results = Results()
+    results.passed = 1
+    return results
+
+
+# The layers: name, what it shows, and its parts, each a name and what to call.
+LAYERS = {
+    "unit": ("unit tests, with both compilers and with sanitizers",
+             [(name, lambda name=name: meson_tests(name, "unit")) for name in BUILDS]),
+    "fuzz": ("the corpus of each fuzz target, replayed under the sanitizers",
+             [("asan", lambda: meson_tests("asan", "fuzz"))]),
+    "system": ("the programs as they are, without systemd",
+               [(name, lambda name=name: pytest("system", built(name), wrapper=without_address_randomisation()))
+                for name in ("normal", "asan", "tsan")]),
+    "package": ("the Debian package builds, and runs its unit tests",
+                [("dpkg-buildpackage", lambda: one(package))]),
+    "machine": ("the package on a booted Debian with its real systemd",
+                [("nspawn", lambda: pytest("machine", built("normal"), environment={
+                    "HOLDFAST_DEB": str(package()), "HOLDFAST_LOSS": str(built("normal") / "tests/tools/loss")}))]),
+    "lint": ("the tree and the package keep to their rules",
+             [("checks", lint)]),
+    "bench": ("the benchmark works; its figures mean nothing here",
+              [("smoke", lambda: one(lambda: run(
+                  ["/usr/bin/python3", SOURCE / "tests/bench/run", "--smoke", "--no-install",
+                   "--build", built("normal")], 300)))]),
+}
+
+
+def parse():
+    listing = "\n".join(f"  {name:10}{what}" for name, (what, _) in LAYERS.items())
+    parser = argparse.ArgumentParser(prog="tests/run", formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description="Builds everything and runs the tests.",
+                                     epilog="layers:\n" + listing)
+    parser.add_argument("layer", nargs="*", metavar="LAYER", help="only these [all]")
+    options = parser.parse_args()
+    for name in options.layer:
+        if name not in LAYERS:
+            parser.error(f"there is no layer '{name}'; accepted: {', '.join(LAYERS)}")
+    return options.layer
+
+
+def main():
+    chosen = parse()
+    total = Results()
+    lines = []
+    began = time.monotonic()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for name in chosen or LAYERS:
+        for part, act in LAYERS[name][1]:
+            start = time.monotonic()
+            try:
+                results = act()
+            except (Failure, RuntimeError, OSError, subprocess.SubprocessError, ElementTree.ParseError) as error:
+                results = Results()
+                results.failed = 1
+                say(str(error))
+            for what, why in results.skipped:
+                say(f"skipped: {name}: {what}: {why}")
+            line = f"{name + ' ' + part:26}{results.passed:5} passed {results.failed:4} failed"
+            line += f" {len(results.skipped):4} skipped {time.monotonic() - start:7.1f} s"
+            say(line)
+            lines.append(line)
+            total.add(results)
+    say("")
+    say("\n".join(lines))
+    say(f"{len(total.skipped)} skipped, {time.monotonic() - began:.0f} s")
+    say(f"{total.passed} passed, {total.failed} failed")
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
