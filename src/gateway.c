@@ -145,6 +145,7 @@ static int build_control(struct gateway *gateway)
     const struct control_options options = {
         .admin = {.config = gateway->plan.config,
                   .metrics = gateway->metrics,
+                  .health = gateway->health,
                   .snapshot = take_snapshot,
                   .wedge = wedge_worker,
                   .userdata = gateway},

@@ -395,7 +395,7 @@ void proxy_dispose(struct proxy *proxy)
     /* When the last piece is out, the target has done its part and its connection is back in the pool. */
     struct exchange *exchange = proxy->exchange;
     metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target,
-                    proxy->ended ? TRY_OK : TRY_CANCELLED, false,
+                    proxy->ended ? TRY_OK : TRY_CANCELLED, client_is_reused(proxy->client),
                     usec_sub(now_monotonic(), proxy->try_began));
     client_cancel(TAKE_PTR(proxy->client));
 }

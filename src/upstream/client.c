@@ -540,6 +540,11 @@ void client_continue(struct client *c)
         pump_soon(c);
 }
 
+bool client_is_reused(const struct client *c)
+{
+    return c->outcome.reused;
+}
+
 void client_cancel(struct client *c)
 {
     client_free(c);

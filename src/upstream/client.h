@@ -112,6 +112,8 @@ struct client *client_start(struct client_pool *pool, const struct client_reques
 /* The bytes of the last on_body are no longer needed. What is next (on_body, on_done) comes from the loop,
  * not from within this call, which may be made in on_body itself. */
 void client_continue(struct client *client);
+/* Whether its connection came from the pool. */
+bool client_is_reused(const struct client *client);
 /* Ends the exchange at once: its connection is closed, no callback follows. What a callback was given is not
  * valid any more, also within that callback. */
 void client_cancel(struct client *client);
