@@ -166,35 +166,38 @@ static void await_body(struct client *c)
                             usec_add(now_monotonic(), c->pool->upstream->between_bytes_timeout));
 }
 
-/* Writes as much of the request as the kernel takes. Returns 0, also when the target has closed: it may have
- * answered before that, and reading will tell; or a negative errno that leaves nothing to wait for. */
+/* Writes as much of the request as the kernel takes at once. Returns 0, also when the target has closed: it
+ * may have answered before that, and reading will tell; or a negative errno that leaves nothing to wait for.
+ */
 static int send_request(struct client *c)
 {
     const struct slice head = c->request.head, body = c->request.body;
+    const size_t of_head = MIN(c->written, head.size), of_body = c->written - of_head;
+    struct iovec parts[2] = {
+        {(void *)((uintptr_t)head.data + of_head), head.size - of_head},
+        {(void *)((uintptr_t)body.data + of_body), body.size - of_body},
+    };
+    const struct msghdr message = {
+        .msg_iov = of_head < head.size ? parts : parts + 1,
+        .msg_iovlen = (of_head < head.size) + (of_body < body.size),
+    };
+    ssize_t size;
 
-    while (!request_is_sent(c)) {
-        struct iovec parts[2];
-        size_t n = 0;
-        if (c->written < head.size)
-            parts[n++] = (struct iovec){(char *)(uintptr_t)head.data + c->written, head.size - c->written};
-        size_t of_body = c->written > head.size ? c->written - head.size : 0;
-        if (of_body < body.size)
-            parts[n++] = (struct iovec){(char *)(uintptr_t)body.data + of_body, body.size - of_body};
+    do
+        size = sendmsg(connection_fd(c->connection), &message, MSG_NOSIGNAL);
+    while (size < 0 && errno == EINTR);
 
-        const struct msghdr message = {.msg_iov = parts, .msg_iovlen = n};
-        ssize_t size = sendmsg(connection_fd(c->connection), &message, MSG_NOSIGNAL);
-        if (size >= 0) {
-            c->written += (size_t)size;
-        } else if (errno == EAGAIN) {
-            connection_await_writable(c->connection);
-            return 0;
-        } else if (errno == EPIPE || errno == ECONNRESET) {
-            c->write_error = errno;
-            return 0;
-        } else if (errno != EINTR) {
-            return -errno;
-        }
+    if (size < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+        c->write_error = errno;
+        return 0;
     }
+    if (size < 0 && errno != EAGAIN)
+        return -errno;
+    if (size > 0)
+        c->written += (size_t)size;
+    /* A target that reads as fast as this writes must not keep the loop from others. */
+    if (!request_is_sent(c))
+        connection_await_writable(c->connection);
     return 0;
 }
 
@@ -553,9 +556,10 @@ void client_cancel(struct client *c)
 struct st_h2o_socket_t *client_steal(struct client *c)
 {
     assert(c->state == CLIENT_SWITCHED);
-    struct connection *connection = TAKE_PTR(c->connection);
-    struct st_h2o_socket_t *socket =
-        connection_release(connection, c->in->data + c->in->start, c->in->end - c->in->start);
+    struct slice rest = {NULL, 0};
+    if (c->in)
+        rest = slice_make(c->in->data + c->in->start, c->in->end - c->in->start);
+    struct st_h2o_socket_t *socket = connection_release(TAKE_PTR(c->connection), rest);
 
     client_free(c);
     return socket;

@@ -166,7 +166,7 @@ bool connection_is_quiet(const struct connection *c)
            (errno == EAGAIN || errno == EINTR);
 }
 
-struct st_h2o_socket_t *connection_release(struct connection *c, const char *data, size_t size)
+struct st_h2o_socket_t *connection_release(struct connection *c, struct slice input)
 {
     h2o_socket_t *socket = TAKE_PTR(c->socket);
 
@@ -174,10 +174,10 @@ struct st_h2o_socket_t *connection_release(struct connection *c, const char *dat
         h2o_socket_read_stop(socket);
     h2o_socket_dont_read(socket, 0);
     socket->data = NULL;
-    if (size > 0) {
-        h2o_iovec_t room = h2o_buffer_reserve(&socket->input, size);
-        memcpy(room.base, data, size);
-        socket->input->size += size;
+    if (input.size > 0) {
+        h2o_iovec_t room = h2o_buffer_reserve(&socket->input, input.size);
+        memcpy(room.base, input.data, input.size);
+        socket->input->size += input.size;
     }
     connection_free(c);
     return socket;

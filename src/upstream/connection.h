@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "upstream/deadline.h"
 #include "util/list.h"
+#include "util/slice.h"
 
 struct client_context;
 struct client_pool;
@@ -63,9 +64,9 @@ void connection_set_deadline(struct connection *connection, usec_t at);
 /* Whether an idle connection is still good: nothing to read, and not closed. Asks the kernel, as the news may
  * be waiting in the loop's queue. */
 bool connection_is_quiet(const struct connection *connection);
-/* Gives the socket away, with `size` bytes that were read from it already in its input buffer, and frees the
- * connection. */
-struct st_h2o_socket_t *connection_release(struct connection *connection, const char *data, size_t size);
+/* Gives the socket away, not being read, with what was read from it already in its input buffer, and frees
+ * the connection. */
+struct st_h2o_socket_t *connection_release(struct connection *connection, struct slice input);
 
 /* For the context: a deadline of a connection has come. */
 void connection_on_deadline(struct deadline *deadline);

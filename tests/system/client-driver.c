@@ -17,7 +17,7 @@
  *   first_byte_ms=N        a timeout of its own
  *   count=N                so many at once
  *   chain                  count=N one after the other, each started from on_done
- *   hold_ms=N              keeps each piece of the body so long
+ *   hold_ms=N              keeps each piece of the body, or a 101, so long
  *   block_ms=N             the loop stands still after the start
  *   cancel=WHERE           in informational, head or body; held: while it holds a piece of the body;
  *                          start: after one turn of the loop */
@@ -163,6 +163,20 @@ static void on_informational(void *userdata, const struct client_response *respo
     (void)cancelled(x, CANCEL_INFORMATIONAL);
 }
 
+static void steal(struct exchange *x)
+{
+    h2o_socket_t *socket = client_steal(x->client);
+
+    strbuf_add(&x->body, socket->input->bytes, socket->input->size);
+    h2o_socket_close(socket);
+    end_exchange(x, "stolen", NULL);
+}
+
+static void hold(struct exchange *x)
+{
+    h2o_timeout_link(x->driver->loop, &x->driver->hold, &x->hold);
+}
+
 static void on_head(void *userdata, const struct client_response *response)
 {
     struct exchange *x = userdata;
@@ -173,18 +187,20 @@ static void on_head(void *userdata, const struct client_response *response)
     x->content_length = response->content_length;
     if (cancelled(x, CANCEL_HEAD))
         return;
-    if (response->status == 101) {
-        h2o_socket_t *socket = client_steal(x->client);
-        strbuf_add(&x->body, socket->input->bytes, socket->input->size);
-        h2o_socket_close(socket);
-        end_exchange(x, "stolen", NULL);
-    }
+    if (response->status == 101 && x->driver->command.hold_ms > 0)
+        hold(x);
+    else if (response->status == 101)
+        steal(x);
 }
 
 static void on_hold_end(h2o_timeout_entry_t *entry)
 {
     struct exchange *x = container_of(entry, struct exchange, hold);
-    if (!cancelled(x, CANCEL_HELD))
+    if (cancelled(x, CANCEL_HELD))
+        return;
+    if (x->status == 101)
+        steal(x);
+    else
         client_continue(x->client);
 }
 
@@ -199,7 +215,7 @@ static void on_body(void *userdata, struct slice data, bool final)
     if (cancelled(x, CANCEL_BODY))
         return;
     if (x->driver->command.hold_ms > 0)
-        h2o_timeout_link(x->driver->loop, &x->driver->hold, &x->hold);
+        hold(x);
     else
         client_continue(x->client);
 }
