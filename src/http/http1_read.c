@@ -7,6 +7,9 @@
 #include "http/request_head.h"
 #include "http/server_internal.h"
 
+/* As much body as is read only to be thrown away. */
+#define DISCARD_MAX (64 * 1024)
+
 static void body_is_complete(struct http1 *h, size_t body_size)
 {
     h->req.entity = h2o_iovec_init(h->sock->input->bytes + h->head_size, body_size);
@@ -134,9 +137,13 @@ static void start_body(struct http1 *h, const struct request_head *head)
     bool has_body = head->chunked || (head->content_length != UINT64_MAX && head->content_length > 0);
 
     h->request_size = h->head_size;
-    if (exchange->refusal || !has_body) {
-        if (has_body)
-            h->req.http1_is_persistent = 0; /* the body will not be read */
+    /* A small body of a request that is refused is read for the connection's sake, a large one is not waited
+     * for. */
+    bool skips_body = has_body && exchange->refusal &&
+                      (head->chunked || head->expects_continue || head->content_length > DISCARD_MAX);
+    if (!has_body || skips_body) {
+        if (skips_body)
+            h->req.http1_is_persistent = 0;
         http1_run_exchange(h);
         return;
     }

@@ -153,9 +153,12 @@ static void on_acceptable(h2o_socket_t *sock, const char *error)
 
 void listeners_accept_now(struct listener *listeners, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (listeners[i].polling == POLLING_EXCLUSIVE)
-            accept_and_rotate(&listeners[i]);
+    for (size_t i = 0; i < n; i++) {
+        if (listeners[i].polling != POLLING_EXCLUSIVE && listeners[i].polling != POLLING_RESTING)
+            continue;
+        h2o_timeout_unlink(&listeners[i].rest_timer);
+        accept_and_rotate(&listeners[i]);
+    }
 }
 
 int listeners_new(struct listener **ret, struct server *server, const struct server_socket *sockets, size_t n)
