@@ -309,6 +309,7 @@ def test_wedge_refuses_what_is_no_worker(gateway):
 def test_over_tcp_nothing_can_be_changed(service):
     service.listen("http")
     service.listen("admin", "tcp4")
+    service.allow("warning: the admin socket is ")
     service.allow("warning: the admin socket is")
     service.configure('[Route /hello]\nRespond=200 "hello"\n')
     service.start_ready()
