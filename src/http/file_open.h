@@ -1,6 +1,6 @@
 #pragma once
 /* Opening files beneath a folder, whatever the request says: the path is checked here, and the kernel holds
- * it to the folder (openat2(2)). */
+ * it to the folder (openat2(2), or where a sandbox has none, by where it says that the opened file is). */
 
 #include <sys/stat.h>
 

@@ -254,7 +254,7 @@ def test_empty_segments(site, start):
 
 @pytest.mark.parametrize(
     "policy, within, absolute, outside, folder",
-    [("never", 404, 404, 404, 404), ("beneath", 200, 404, 404, 200), ("follow", 200, 200, 200, 200)],
+    [("never", 404, 404, 404, 404), ("beneath", 200, 200, 404, 200), ("follow", 200, 200, 200, 200)],
 )
 def test_symlinks(site, start, policy, within, absolute, outside, folder):
     site.write("sub/file.html")
