@@ -35,7 +35,10 @@ def loss(*arguments):
                           text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"loss {' '.join(map(str, arguments))}: {done.stderr}{done.stdout[:3000]}")
-    return json.loads(done.stdout)
+    report = json.loads(done.stdout)
+    if report["outcomes"]["2xx"] != report["requests"]:
+        raise RuntimeError(f"loss {' '.join(map(str, arguments))}: not all were answered well: {report['statuses']}")
+    return report
 
 
 class Backend:

@@ -222,7 +222,16 @@ class Connection(Peer):
             family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(timeout)
-        sock.connect(address)
+        # A Unix socket whose queue is full says so at once to a socket with a timeout, instead of waiting.
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                sock.connect(address)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.001)
         if tls:
             sock = tls.wrap_socket(sock, server_hostname=server_name)
         super().__init__(sock, timeout)
