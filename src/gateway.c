@@ -273,6 +273,7 @@ static void set_state(struct gateway *gateway, enum state state)
         record_ready(gateway->journal, &gateway->plan, now_monotonic() - gateway->began);
         break;
     case STATE_DRAINING:
+        set_status(gateway, "draining: told by %s", gateway->stop_reason); /* goes out with STOPPING=1 */
         stop_begin(&gateway->stop, gateway->stop_reason);
         break;
     case STATE_ENDED:
@@ -491,9 +492,10 @@ struct gateway *gateway_free(struct gateway *gateway)
     preflight_free(gateway->preflight);
     control_free(gateway->control);
     if (gateway->abandoned) {
-        /* The process is about to end, and takes the rest with it. */
+        /* The process ends here and takes the rest with it: whatever runs at exit() would pull away what that
+         * thread may still use. */
         journal_flush(gateway->journal, USEC_PER_SEC);
-        return NULL;
+        _exit(gateway->exit_status);
     }
     crew_free(gateway->crew);
     signals_free(gateway->signals);
