@@ -239,6 +239,5 @@ void http1_drain(struct conn *conn)
     struct http1 *h = http1_of(conn);
     if (h->state == HTTP1_IDLE)
         http1_set_state(h, HTTP1_IDLE); /* with the drain's clock */
-    else if (!h->head_sent)
-        h->req.http1_is_persistent = 0; /* later it would be a connection that ends unannounced */
+    /* Otherwise the head of the response says that it is the last. */
 }

@@ -127,7 +127,7 @@ static void fill_request(struct http1 *h, const struct request_head *head)
     req->authority = req->input.authority;
     if (head->connection_has_upgrade && head->upgrade.size)
         req->upgrade = iovec_of_slice(head->upgrade);
-    req->http1_is_persistent = head->keep_alive && !h->conn->server->draining;
+    req->http1_is_persistent = head->keep_alive;
     fill_headers(req, head);
 }
 

@@ -125,6 +125,14 @@ static bool response_has_body(const h2o_req_t *req)
            !h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD"));
 }
 
+/* Whether the client has sent more behind its request: pipelined, what follows is another one. */
+static bool next_request_is_here(struct http1 *h)
+{
+    char byte;
+    return h->sock->input->size > h->request_size ||
+           (!h->sock->ssl && recv(h2o_socket_get_fd(h->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+}
+
 static const char *connection_field(const h2o_req_t *req)
 {
     if (!req->http1_is_persistent)
@@ -159,6 +167,9 @@ void http1_ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, 
             if (!h->chunked_out)
                 req->http1_is_persistent = 0; /* the end of the connection is the end of the body */
         }
+        /* A request that was sent before its client could know of the drain is answered as well. */
+        if (req->http1_is_persistent && h->conn->server->draining && !next_request_is_here(h))
+            req->http1_is_persistent = 0;
         out[n_out++] = flatten_head(req, connection_field(req), h->chunked_out);
         h->head_sent = true;
     }
