@@ -101,7 +101,7 @@ class Log:
                 self.changed.wait(left)
 
 
-def listen(kind="unix", directory=None, backlog=128):
+def listen(kind="unix", directory=None, backlog=4096):
     """A listening socket: "unix", "tcp4", "tcp6", or a path for a Unix socket there. Ports are the kernel's choice."""
     if kind == "tcp4" or kind == "tcp6":
         family, address = (socket.AF_INET, "127.0.0.1") if kind == "tcp4" else (socket.AF_INET6, "::1")
@@ -179,6 +179,8 @@ class Service:
         """Executes it. `watchdog`: seconds, for WATCHDOG_USEC."""
         assert self._pidfd is None, "it runs already"
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "HOME") or k.endswith("SAN_OPTIONS")}
+        suppressions = f"suppressions={pathlib.Path(__file__).with_name('lsan.supp')}:print_suppressions=0"
+        environment.setdefault("LSAN_OPTIONS", suppressions)
         environment["STATE_DIRECTORY"] = str(self.directory / "state")
         environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent"
         (self.directory / "state").mkdir(exist_ok=True)
@@ -223,12 +225,11 @@ class Service:
         return self.wait_for("READY=1", timeout)
 
     def wait_for(self, assignment, timeout=10, after=0):
-        """The first notification, from index `after` on, that has this line, or one that begins with it if it ends in
-        '='. Fails when the process ends first."""
-        prefix = assignment.endswith("=")
+        """The first notification, from index `after` on, that has a line which begins so. Fails when the process ends
+        first."""
 
         def wanted(message):
-            return any(line.startswith(assignment) if prefix else line == assignment for line in message.lines)
+            return any(line.startswith(assignment) for line in message.lines)
 
         deadline = time.monotonic() + timeout
         while True:
@@ -239,6 +240,15 @@ class Service:
             if not running or time.monotonic() >= deadline:
                 state = "no such message in time" if running else f"it ended with {self.wait(1)} before"
                 raise Failure(f"waiting for {assignment}: {state}\n{self.text()}")
+
+    def wait_for_several(self, assignment, count, timeout=10):
+        """The first `count` notifications that have this line."""
+        deadline = time.monotonic() + timeout
+        found, after = [], 0
+        while len(found) < count:
+            found.append(self.wait_for(assignment, deadline - time.monotonic(), after))
+            after = next(i for i, m in enumerate(self.notifications.snapshot()) if m is found[-1]) + 1
+        return found
 
     def wait_for_line(self, pattern, timeout=10, after=0):
         """The first line on stderr that the pattern is found in, which is then no surprise either."""

@@ -19,8 +19,10 @@ def gateway(service, upstream):
 
 
 def drain(gateway):
+    """Tells it to stop, and waits until no thread accepts any more."""
     gateway.signal(signal.SIGTERM)
     gateway.wait_for("STOPPING=1")
+    h1.eventually(lambda: not any(w["accepting"] for w in h1.json(gateway.admin("GET", "/v1/status"))["workers"]))
 
 
 def test_a_request_in_progress_is_answered(gateway, upstream):
@@ -63,6 +65,73 @@ def test_new_connections_wait_for_the_next_process(gateway):
     gateway.wait_ready()
     assert waiting.read_response().status == 200
     waiting.close()
+
+
+def test_an_idle_connection_is_closed_after_the_quiet_period(gateway):
+    with gateway.connect() as client:
+        assert client.get("/hello").status == 200
+        began = time.monotonic()
+        drain(gateway)
+        client.assert_closed()  # in an orderly way
+        assert 0.9 < time.monotonic() - began < 4
+    assert gateway.wait() == 0
+
+
+def test_nothing_is_waited_for_when_nothing_runs(gateway):
+    began = time.monotonic()
+    assert gateway.stop() == 0
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_download_in_progress_finishes(gateway, upstream):
+    """Longer than the quiet period, in pieces, and as long as the app takes."""
+    with gateway.connect() as client:
+        client.request("GET", "/app/download")
+        app, _ = upstream.expect()
+        app.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        assert client.read_head().status == 200
+        assert client.read_chunk() == b"first"
+        drain(gateway)
+        assert client.is_quiet(1.5)
+        for piece in (b"second", b"third"):
+            app.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+            assert client.read_chunk() == piece
+        app.send(b"0\r\n\r\n")
+        assert client.read_chunk() == b""
+        client.read_fields()
+        client.assert_closed()
+    assert gateway.wait() == 0
+
+
+def test_a_pipelined_request_is_not_lost(gateway, upstream):
+    """Both were sent before the drain began, so both are answered."""
+    with gateway.connect() as client:
+        client.request("GET", "/app/first")
+        app, _ = upstream.expect()
+        client.request("GET", "/hello")
+        drain(gateway)
+        app.respond(200, b"one")
+        first, second = client.read_response(), client.read_response()
+        assert (first.body, second.body) == (b"one", b"hello")
+        client.assert_closed()
+    assert gateway.wait() == 0
+
+
+def test_progress_is_told(gateway, upstream):
+    with gateway.connect() as client, gateway.connect() as other:
+        client.request("GET", "/app/one")
+        app, _ = upstream.expect()
+        other.request("GET", "/app/two")
+        second, _ = upstream.expect()
+        drain(gateway)
+        second.respond(200)
+        other.read_response()
+        line = gateway.wait_for_line("info: draining: 1 request on")
+        assert "in_flight=1" in line
+        assert gateway.wait_for("STATUS=draining: 1 request in flight")
+        app.respond(200)
+        client.read_response()
+    assert gateway.wait() == 0
 
 
 def test_an_upload_in_progress_finishes(gateway):
