@@ -53,6 +53,6 @@ static inline void list_unlink(struct list *node)
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_for_each(iter, head) for (struct list *iter = (head)->next; iter != (head); iter = iter->next)
 /* The same, where the body may unlink or free the current node. */
-#define list_for_each_safe(iter, head)                                                                       \
-    for (struct list *iter = (head)->next, *_next = iter->next; iter != (head);                              \
+#define list_for_each_safe(iter, head)                                          \
+    for (struct list *iter = (head)->next, *_next = iter->next; iter != (head); \
          iter = _next, _next = iter->next)

@@ -19,53 +19,53 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define STRLEN(literal) (sizeof("" literal "") - 1)
-#define MIN(a, b)                                                                                            \
-    ({                                                                                                       \
-        __typeof__(a) _a = (a);                                                                              \
-        __typeof__(b) _b = (b);                                                                              \
-        _a < _b ? _a : _b;                                                                                   \
+#define MIN(a, b)               \
+    ({                          \
+        __typeof__(a) _a = (a); \
+        __typeof__(b) _b = (b); \
+        _a < _b ? _a : _b;      \
     })
-#define MAX(a, b)                                                                                            \
-    ({                                                                                                       \
-        __typeof__(a) _a = (a);                                                                              \
-        __typeof__(b) _b = (b);                                                                              \
-        _a > _b ? _a : _b;                                                                                   \
+#define MAX(a, b)               \
+    ({                          \
+        __typeof__(a) _a = (a); \
+        __typeof__(b) _b = (b); \
+        _a > _b ? _a : _b;      \
     })
 
 /* The object of `type` whose member `member` is at `ptr`. */
-#define container_of(ptr, type, member)                                                                      \
-    ({                                                                                                       \
-        __typeof__(((type *)NULL)->member) *_member = (ptr);                                                 \
-        (type *)(void *)((char *)_member - offsetof(type, member));                                        \
+#define container_of(ptr, type, member)                             \
+    ({                                                              \
+        __typeof__(((type *)NULL)->member) *_member = (ptr);        \
+        (type *)(void *)((char *)_member - offsetof(type, member)); \
     })
 
 /* Passes ownership on: yields the value and leaves NULL or -1 behind. */
-#define TAKE_PTR(p)                                                                                          \
-    ({                                                                                                       \
-        __typeof__(p) _taken = (p);                                                                          \
-        (p) = NULL;                                                                                          \
-        _taken;                                                                                              \
+#define TAKE_PTR(p)                 \
+    ({                              \
+        __typeof__(p) _taken = (p); \
+        (p) = NULL;                 \
+        _taken;                     \
     })
-#define TAKE_FD(fd)                                                                                          \
-    ({                                                                                                       \
-        int _taken = (fd);                                                                                   \
-        (fd) = -1;                                                                                           \
-        _taken;                                                                                              \
+#define TAKE_FD(fd)        \
+    ({                     \
+        int _taken = (fd); \
+        (fd) = -1;         \
+        _taken;            \
     })
 
 /* The arm of a switch over a state that cannot be reached unless the program is wrong. */
-#define WRONG(what)                                                                                          \
-    do {                                                                                                     \
-        fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, __func__, (what));                            \
-        abort();                                                                                             \
+#define WRONG(what)                                                               \
+    do {                                                                          \
+        fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, __func__, (what)); \
+        abort();                                                                  \
     } while (0)
 
 /* Declares the cleanup handler `name` that calls `free_fn` on a non-NULL pointer of `type`. */
-#define DEFINE_CLEANUP(type, name, free_fn)                                                                  \
-    static inline void name(type *p)                                                                         \
-    {                                                                                                        \
-        if (*p)                                                                                              \
-            free_fn(*p);                                                                                     \
+#define DEFINE_CLEANUP(type, name, free_fn) \
+    static inline void name(type *p)        \
+    {                                       \
+        if (*p)                             \
+            free_fn(*p);                    \
     }
 
 static inline void cleanup_free(void *p)

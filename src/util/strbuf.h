@@ -7,12 +7,15 @@
 #include "util/slice.h"
 
 struct strbuf {
-    char *data; /* NULL while empty */
+    char *data;  /* NULL while empty */
     size_t size; /* without the NUL */
     size_t capacity;
 };
 
-#define STRBUF_INIT {NULL, 0, 0}
+#define STRBUF_INIT \
+    {               \
+        NULL, 0, 0  \
+    }
 
 /* Frees the contents and leaves an empty buffer. */
 void strbuf_deinit(struct strbuf *b);
