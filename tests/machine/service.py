@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import select
 import subprocess
 
 from harness.events import match
+from harness.machine import Inside
 
 APP_PORT = 9000
 APP_CONFIG = f"""
@@ -30,10 +32,16 @@ def configure(machine, text, name="test.conf"):
 def start_app(machine):
     """The app that holds requests until it is told to answer. Its output and input are pipes."""
     machine.copy_in(__file__.replace("service.py", "harness/app.py"), "/usr/local/lib/app.py")
-    app = subprocess.Popen(machine.enter("python3", "/usr/local/lib/app.py", APP_PORT), stdin=subprocess.PIPE,
-                           stdout=subprocess.PIPE, text=True)
-    assert app.stdout.readline() == "listening\n"
+    app = Inside(machine.enter("python3", "/usr/local/lib/app.py", APP_PORT), stdin=subprocess.PIPE,
+                 stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert said(app) == "listening\n"
     return app
+
+
+def said(app, timeout=20):
+    """The next line of the app's, which says one at a time."""
+    assert select.select([app.stdout], [], [], timeout)[0], "the app says nothing"
+    return app.stdout.readline()
 
 
 @contextlib.contextmanager
@@ -41,8 +49,8 @@ def held_request(machine, app, path="/app/held"):
     """A request that the app has and does not answer; yields curl's Popen."""
     curl = machine.start("curl", "--silent", "--show-error", "--include", "--max-time", "60",
                          f"http://localhost{path}")
-    assert app.stdout.readline() == "held\n", "the request did not reach the app"
     try:
+        assert said(app) == "held\n", "the request did not reach the app"
         yield curl
     finally:
         curl.kill()

@@ -15,10 +15,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        if self.path.endswith("/held"):
+        is_held = self.path.partition("?")[0].endswith("/held")
+        if is_held:
             print("held", flush=True)
             released.wait()
-        body = b"released\n" if self.path.endswith("/held") else b"ok\n"
+        body = b"released\n" if is_held else b"ok\n"
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

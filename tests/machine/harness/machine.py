@@ -49,6 +49,14 @@ class CommandFailed(AssertionError):
         self.status = done.returncode
 
 
+class Inside(subprocess.Popen):
+    """A command in a machine. nsenter has it in a child of its own, which must end with it: it holds the pipes."""
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
 class Machine:
     """`lower` are folders, the uppermost first, that the machine's root is made of; what it changes goes to a folder
     of its own, `layer`, that another machine can be made from. A context manager; all ends with it."""
@@ -157,8 +165,8 @@ class Machine:
 
     def start(self, *command, **options):
         """Starts a command inside and returns its Popen; its output is text, in pipes."""
-        return subprocess.Popen(self.enter(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, **options)
+        return Inside(self.enter(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                      text=True, start_new_session=True, **options)
 
     def path(self, path):
         """A path of the machine, as seen from outside."""
