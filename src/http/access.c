@@ -1,6 +1,7 @@
 #include "http/access.h"
 
 #include "http/server_internal.h"
+#include "http/tunnel.h"
 #include "journal/fields.h"
 
 static void add_slice(struct journal_record *record, const char *name, struct slice value)
@@ -101,6 +102,26 @@ void access_cut(struct server *server, struct exchange *exchange, h2o_req_t *req
     journal_send(server->options.journal, &record, "cut at the deadline: %.*s %.*s",
                  (int)req->input.method.len, req->input.method.base ? req->input.method.base : "",
                  (int)MIN(path.len, (size_t)512), path.base ? path.base : "");
+}
+
+void access_cut_tunnel(struct server *server, struct conn *conn)
+{
+    const struct tunnel_origin *origin = tunnel_origin_of(conn);
+    struct journal_record record;
+
+    journal_begin(&record, EVENT_REQUEST_CUT);
+    journal_add_string(&record, FIELD_REQUEST_ID, origin->request_id);
+    journal_add_string(&record, FIELD_METHOD, origin->method);
+    journal_add_string(&record, FIELD_PATH, origin->path);
+    journal_add_string(&record, FIELD_ROUTE, origin->route->pattern);
+    journal_add_string(&record, FIELD_UPSTREAM, origin->upstream->name);
+    journal_add_string(&record, FIELD_TARGET, origin->target->address.text);
+    journal_add_string(&record, FIELD_LISTENER, conn->origin->listener->name);
+    journal_add_u64(&record, FIELD_AGE_USEC, usec_sub(now_monotonic(), origin->began));
+    if (server->options.metrics)
+        metrics_request_cut(server->options.metrics);
+    journal_send(server->options.journal, &record, "cut at the deadline: %s %.512s, a tunnel", origin->method,
+                 origin->path);
 }
 
 void access_cut_head(struct server *server, struct conn *conn)

@@ -13,6 +13,8 @@ void access_refused(struct exchange *exchange, int status, const char *detail);
 void access_cut(struct server *server, struct exchange *exchange, h2o_req_t *req);
 /* A connection was ended whose request had only begun to arrive. */
 void access_cut_head(struct server *server, struct conn *conn);
+/* A tunnel was ended. */
+void access_cut_tunnel(struct server *server, struct conn *conn);
 /* A try at a target failed; `again` tells what happens next. */
 void access_try_failed(struct exchange *exchange, const struct client_outcome *outcome, bool again);
 /* A target's observed state has changed. */

@@ -136,23 +136,21 @@ static void target_answered(struct proxy *proxy)
 }
 
 struct upgrade {
-    struct server *server;
     h2o_socket_t *upstream;
     usec_t idle;
+    struct tunnel_origin origin;
 };
-
-static void on_tunnel_end(void *userdata, uint64_t in, uint64_t out)
-{
-}
 
 static void on_detached(void *userdata, struct conn *conn)
 {
     struct upgrade *upgrade = userdata;
 
-    if (conn)
-        tunnel_start(conn, upgrade->upstream, upgrade->idle, on_tunnel_end, NULL);
-    else
+    if (conn) {
+        tunnel_start(conn, upgrade->upstream, upgrade->idle, &upgrade->origin);
+    } else {
         h2o_socket_close(upgrade->upstream);
+        tunnel_origin_deinit(&upgrade->origin);
+    }
     free(upgrade);
 }
 
@@ -174,8 +172,16 @@ static void switch_protocols(struct proxy *proxy, const struct client_response *
     strbuf_add_string(&head, "\r\n");
 
     struct upgrade *upgrade = xcalloc(1, sizeof(*upgrade));
-    upgrade->server = exchange->server;
     upgrade->idle = exchange->upstream->between_bytes_timeout;
+    upgrade->origin = (struct tunnel_origin){
+        .request_id = xstrndup(exchange->request_id.data, exchange->request_id.size),
+        .method = xstrndup(exchange->req->method.base, exchange->req->method.len),
+        .path = xstrndup(exchange->path.data, exchange->path.size),
+        .route = exchange->route,
+        .upstream = exchange->upstream,
+        .target = exchange->target,
+        .began = exchange->began,
+    };
     upgrade->upstream = client_steal(TAKE_PTR(proxy->client));
     metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target, TRY_OK, false,
                     usec_sub(now_monotonic(), proxy->try_began));

@@ -306,7 +306,7 @@ size_t server_cut(struct server *server)
             access_cut_head(server, conn);
             n++;
         } else if (conn->kind == CONN_TUNNEL) {
-            access_cut_head(server, conn);
+            access_cut_tunnel(server, conn);
             n++;
         }
         conn_abort(conn);

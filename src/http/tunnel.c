@@ -5,8 +5,7 @@
 struct side {
     struct tunnel *tunnel;
     h2o_socket_t *sock;
-    uint64_t bytes; /* read from it */
-    bool ended;     /* it will send nothing more */
+    bool ended; /* it will send nothing more */
 };
 
 struct tunnel {
@@ -14,8 +13,7 @@ struct tunnel {
     struct side client, upstream;
     usec_t idle;
     h2o_timeout_entry_t timer;
-    void (*on_end)(void *userdata, uint64_t in, uint64_t out);
-    void *userdata;
+    struct tunnel_origin origin;
 };
 
 static void on_read(h2o_socket_t *sock, const char *error);
@@ -38,7 +36,7 @@ static void end(struct tunnel *tunnel)
     h2o_timeout_unlink(&tunnel->timer);
     tunnel->conn->protocol = NULL;
     tunnel->conn->closing = true;
-    tunnel->on_end(tunnel->userdata, tunnel->client.bytes, tunnel->upstream.bytes);
+    tunnel_origin_deinit(&tunnel->origin);
     free(tunnel);
     h2o_socket_read_stop(client);
     h2o_socket_read_stop(upstream);
@@ -69,7 +67,6 @@ static void pass_on(struct side *from)
 {
     h2o_iovec_t buf = h2o_iovec_init(from->sock->input->bytes, from->sock->input->size);
 
-    from->bytes += buf.len;
     server_timer_start(from->tunnel->conn->server, &from->tunnel->timer, from->tunnel->idle);
     h2o_socket_read_stop(from->sock); /* until the other side has taken it */
     h2o_socket_write(other(from)->sock, &buf, 1, on_written);
@@ -98,15 +95,26 @@ static void start_side(struct side *side, struct tunnel *tunnel, h2o_socket_t *s
     sock->data = side;
 }
 
-void tunnel_start(struct conn *conn, h2o_socket_t *upstream, usec_t idle,
-                  void (*on_end)(void *userdata, uint64_t in, uint64_t out), void *userdata)
+void tunnel_origin_deinit(struct tunnel_origin *origin)
+{
+    free(origin->request_id);
+    free(origin->method);
+    free(origin->path);
+}
+
+const struct tunnel_origin *tunnel_origin_of(const struct conn *conn)
+{
+    const struct tunnel *tunnel = conn->protocol;
+    return &tunnel->origin;
+}
+
+void tunnel_start(struct conn *conn, h2o_socket_t *upstream, usec_t idle, const struct tunnel_origin *origin)
 {
     struct tunnel *tunnel = xcalloc(1, sizeof(*tunnel));
 
     tunnel->conn = conn;
     tunnel->idle = idle;
-    tunnel->on_end = on_end;
-    tunnel->userdata = userdata;
+    tunnel->origin = *origin;
     tunnel->timer.cb = on_timeout;
     start_side(&tunnel->client, tunnel, conn->sock);
     start_side(&tunnel->upstream, tunnel, upstream);

@@ -4,9 +4,20 @@
 #include "http/conn.h"
 
 struct tunnel;
-/* Takes the conn (kind becomes CONN_TUNNEL) and the target's socket, each with what is already in its input
- * buffer. `on_end` is called once, when the tunnel is over. Either side without traffic for `idle` ends it.
- */
-void tunnel_start(struct conn *conn, h2o_socket_t *upstream, usec_t idle,
-                  void (*on_end)(void *userdata, uint64_t in, uint64_t out), void *userdata);
+
+/* The request that became the tunnel, for the records; the strings are the tunnel's. */
+struct tunnel_origin {
+    char *request_id, *method, *path;
+    const struct route_config *route;
+    const struct upstream_config *upstream;
+    const struct target_config *target;
+    usec_t began;
+};
+
+/* Takes the conn (kind becomes CONN_TUNNEL), the target's socket, each with what is already in its input
+ * buffer, and the origin's strings. Both sides without traffic for `idle` end it. */
+void tunnel_start(struct conn *conn, h2o_socket_t *upstream, usec_t idle, const struct tunnel_origin *origin);
+/* Frees the strings of an origin that became no tunnel. */
+void tunnel_origin_deinit(struct tunnel_origin *origin);
+const struct tunnel_origin *tunnel_origin_of(const struct conn *conn);
 void tunnel_abort(struct conn *conn);

@@ -200,3 +200,6 @@ def test_a_tunnel_goes_on_until_the_deadline(service, upstream):
         assert app.read_exactly(5) == b"still"
         assert service.wait() == 0
         client.assert_closed()
+    line = next(line for line in service.lines() if "cut at the deadline: GET /app/ws, a tunnel" in line)
+    for field in ("request_id=", "route=/app/*rest", "age_usec="):
+        assert field in line
