@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 
+from .machine import Inside
+
 
 class LossClient:
     """Runs beside the test from `with` to its end, or until `finish()`; then the report is in `report`."""
@@ -20,8 +22,8 @@ class LossClient:
         self.report = None
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+        self.process = Inside(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, start_new_session=True)
         # The first line of progress: it has been sending for a second.
         self.first_line = self.process.stderr.readline()
         return self
@@ -31,7 +33,7 @@ class LossClient:
 
     def finish(self, timeout=60):
         if self.report is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_inside(signal.SIGINT)
             out, err = self.process.communicate(timeout=timeout)
             assert self.process.returncode in (0, 1), f"the loss client failed: {self.first_line}{err}"
             self.report = json.loads(out)

@@ -56,6 +56,13 @@ class Inside(subprocess.Popen):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
+    def send_inside(self, number):
+        """Sends a signal to the command itself: nsenter would die of it and leave the command be."""
+        children = subprocess.run(["pgrep", f"--parent={self.pid}"], capture_output=True, text=True).stdout.split()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
 
 class Machine:
     """`lower` are folders, the uppermost first, that the machine's root is made of; what it changes goes to a folder
