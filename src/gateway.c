@@ -122,6 +122,10 @@ static void take_generation(struct gateway *gateway)
             "the number of the last generation in %s/generation cannot be used (%s), this is number %llu",
             directory, strerrordesc_np(-r), (unsigned long long)gateway->generation);
     record_start(gateway->journal, gateway->generation);
+    uint64_t died;
+    generation_begin(directory, gateway->generation, &died);
+    if (died != 0)
+        record_predecessor_died(gateway->journal, died);
 }
 
 static void take_snapshot(void *userdata, struct admin_snapshot *ret);
@@ -421,6 +425,8 @@ int gateway_run(struct gateway *gateway)
     }
     const struct crew_state *crew = crew_look(gateway->crew);
     gateway->abandoned = gateway->stop.drain.phase == DRAIN_DONE && crew->n_drained < crew->n_workers;
+    if (gateway->generation != 0)
+        generation_end(gateway->plan.config->gateway.state_directory);
     if (gateway->exit_status == EXIT_SUCCESS)
         record_stop(gateway->journal, gateway->metrics);
     return gateway->exit_status;

@@ -61,6 +61,16 @@ void record_wedged(struct journal *journal, size_t worker)
     journal_send(journal, &record, "worker %zu does not turn: the watchdog is not fed", worker);
 }
 
+void record_predecessor_died(struct journal *journal, uint64_t predecessor)
+{
+    struct journal_record record;
+    journal_begin(&record, EVENT_PREDECESSOR_DIED);
+    journal_add_u64(&record, FIELD_PREDECESSOR, predecessor);
+    journal_send(journal, &record,
+                 "generation %" PRIu64 " ended without a word: a crash, a kill or a power failure",
+                 predecessor);
+}
+
 void record_stop(struct journal *journal, const struct metrics *metrics)
 {
     struct metrics_totals totals;
@@ -69,7 +79,7 @@ void record_stop(struct journal *journal, const struct metrics *metrics)
     journal_begin(&record, EVENT_STOP);
     journal_add_u64(&record, FIELD_REQUESTS, totals.requests);
     journal_add_u64(&record, FIELD_CUT, totals.cut);
-    journal_add_u64(&record, FIELD_LOST, journal_dropped(journal));
+    journal_add_u64(&record, FIELD_RECORDS_LOST, journal_dropped(journal));
     journal_send(journal, &record, "stopped: %" PRIu64 " request%s answered, %" PRIu64 " cut",
                  totals.requests, totals.requests == 1 ? "" : "s", totals.cut);
 }

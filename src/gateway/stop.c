@@ -10,6 +10,7 @@
 #define TIME_LEFT_MAX (FORMAT_DURATION_MAX + 8)
 
 /* How soon it is noticed that the last connection is gone. */
+#define REPEAT_INTERVAL (5 * USEC_PER_SEC) /* of progress that is none */
 #define LOOK_INTERVAL (10 * USEC_PER_MSEC)
 
 static bool under_systemd(void)
@@ -61,6 +62,7 @@ static void tell_begin(struct stop *stop, const char *why, const struct crew_sta
                  crew->connections == 1 ? "" : "s", describe_time_left(budget, text));
     stop->told_requests = crew->requests;
     stop->told_connections = crew->connections;
+    stop->told_at = now_monotonic();
 }
 
 void stop_begin(struct stop *stop, const char *why)
@@ -84,7 +86,8 @@ void stop_hasten(struct stop *stop)
 
 static void tell_progress(struct stop *stop, const struct crew_state *crew, usec_t now)
 {
-    if (crew->requests == stop->told_requests && crew->connections == stop->told_connections)
+    if (crew->requests == stop->told_requests && crew->connections == stop->told_connections &&
+        now - stop->told_at < REPEAT_INTERVAL)
         return;
     struct journal_record record;
     journal_begin(&record, EVENT_DRAIN_PROGRESS);
@@ -98,6 +101,7 @@ static void tell_progress(struct stop *stop, const struct crew_state *crew, usec
                  describe_time_left(left, text));
     stop->told_requests = crew->requests;
     stop->told_connections = crew->connections;
+    stop->told_at = now_monotonic();
 }
 
 static void tell_end(struct stop *stop, const struct crew_state *crew, usec_t now)

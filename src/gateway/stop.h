@@ -12,6 +12,7 @@ struct stop {
     struct journal *journal;
     struct drain drain;
     size_t told_requests, told_connections; /* in the last record of progress */
+    usec_t told_at;
 };
 
 /* Begins to drain all workers. Asks systemd how long that may take, for which it waits at most a second. */

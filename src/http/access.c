@@ -145,6 +145,26 @@ static void describe(char *buf, size_t size, const struct client_outcome *outcom
         snprintf(buf, size, "%s", client_error_to_string(outcome->error));
 }
 
+/* Failures told per second and worker: while a target is down each request may be one, and a journal full of
+ * them tells no more than a few and a number do. */
+#define FAILURES_PER_SECOND 10
+
+static bool failure_is_told(struct server *server)
+{
+    usec_t now = now_monotonic();
+
+    if (now - server->failures.second >= USEC_PER_SEC) {
+        server->failures.second = now;
+        server->failures.told = 0;
+    }
+    if (server->failures.told == FAILURES_PER_SECOND) {
+        server->failures.withheld++;
+        return false;
+    }
+    server->failures.told++;
+    return true;
+}
+
 void access_try_failed(struct exchange *exchange, const struct client_outcome *outcome, bool again)
 {
     struct journal_record record;
@@ -153,12 +173,17 @@ void access_try_failed(struct exchange *exchange, const struct client_outcome *o
     /* A pooled connection that had gone stale is nobody's failure when the request simply goes out again. */
     if (again && outcome->reused)
         return;
+    if (!failure_is_told(exchange->server))
+        return;
     describe(reason, sizeof(reason), outcome);
     journal_begin(&record, EVENT_UPSTREAM_FAILURE);
     add_request(&record, exchange);
     journal_add_string(&record, FIELD_REASON, reason);
     journal_add_u64(&record, FIELD_TRIES, exchange->tries);
     journal_add_u64(&record, FIELD_DURATION_USEC, outcome->duration);
+    if (exchange->server->failures.withheld)
+        journal_add_u64(&record, FIELD_WITHHELD, exchange->server->failures.withheld);
+    exchange->server->failures.withheld = 0;
     journal_send(exchange->server->options.journal, &record, "upstream %s, target %s: %s%s",
                  exchange->upstream->name, exchange->target->address.text, reason,
                  again ? "; trying again" : "");

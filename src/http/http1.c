@@ -169,13 +169,14 @@ static void on_watch(h2o_socket_t *sock, const char *error)
 {
     struct http1 *h = http1_of(conn_of_socket(sock));
 
-    if (has_hung_up(h)) {
+    if (!h->is_final && has_hung_up(h)) {
         http1_close(h, false);
         return;
     }
     /* The next request, or TLS's own talk: to be read later. Not polled meanwhile, or the loop would spin. */
     h2o_socket_read_stop(sock);
-    server_timer_start(h->conn->server, &h->watch_timer, WATCH_INTERVAL);
+    if (!h->is_final)
+        server_timer_start(h->conn->server, &h->watch_timer, WATCH_INTERVAL);
 }
 
 void http1_run_exchange(struct http1 *h)

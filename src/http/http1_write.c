@@ -80,10 +80,14 @@ static const char *date_string(h2o_context_t *context)
     return context->_timestamp_cache.value->rfc1123;
 }
 
+/* The largest body that is copied behind its head. */
+#define JOINED_MAX 2048
+
 /* `connection` is the value of the Connection field, NULL for none. */
-static h2o_iovec_t flatten_head(h2o_req_t *req, const char *connection, bool chunked)
+static h2o_iovec_t flatten_head(h2o_req_t *req, const char *connection, bool chunked, size_t extra)
 {
-    size_t room = STRLEN("HTTP/1.1 999 \r\nDate: \r\nConnection: \r\nContent-Length: 18446744073709551615\r\n"
+    size_t room = extra +
+                  STRLEN("HTTP/1.1 999 \r\nDate: \r\nConnection: \r\nContent-Length: 18446744073709551615\r\n"
                          "Transfer-Encoding: chunked\r\n\r\n") +
                   strlen(req->res.reason) + H2O_TIMESTR_RFC1123_LEN + (connection ? strlen(connection) : 0);
     for (size_t i = 0; i < req->res.headers.size; i++)
@@ -170,7 +174,16 @@ void http1_ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, 
         /* A request that was sent before its client could know of the drain is answered as well. */
         if (req->http1_is_persistent && h->conn->server->draining && !next_request_is_here(h))
             req->http1_is_persistent = 0;
-        out[n_out++] = flatten_head(req, connection_field(req), h->chunked_out);
+        /* A small body goes behind its head in one buffer: the kernel is quicker with one than with two. */
+        bool joined = !h->chunked_out && size <= JOINED_MAX;
+        out[n_out] = flatten_head(req, connection_field(req), h->chunked_out, joined ? size : 0);
+        for (size_t i = 0; joined && i < n_bufs; i++) {
+            memcpy(out[n_out].base + out[n_out].len, bufs[i].base, bufs[i].len);
+            out[n_out].len += bufs[i].len;
+        }
+        if (joined)
+            n_bufs = 0;
+        n_out++;
         h->head_sent = true;
     }
     if (state == H2O_SEND_STATE_ERROR) {
@@ -194,8 +207,8 @@ void http1_ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, 
     }
 
     h->is_final = state != H2O_SEND_STATE_IN_PROGRESS;
-    if (h->is_final && h->conn->protocol && h2o_socket_is_reading(h->sock))
-        h2o_timeout_unlink(&h->watch_timer);
+    if (h->is_final)
+        h2o_timeout_unlink(&h->watch_timer); /* all is said: a client that has said all, too, still reads */
     if (n_out == 0) {
         on_sent(h->sock, NULL);
         return;

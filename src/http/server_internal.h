@@ -51,6 +51,12 @@ struct server {
     struct loop_timer *http2_timer;
 
     uint64_t id_prefix, id_counter; /* of request ids */
+
+    struct {
+        usec_t second;     /* when the current one began */
+        unsigned told;     /* failures told in it */
+        uint64_t withheld; /* and since then, or before, not told */
+    } failures;
 };
 
 /* The bucket for timers of this length; they are few, one per distinct option value. */

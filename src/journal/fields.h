@@ -31,7 +31,8 @@
 #define FIELD_KEY "KEY"
 #define FIELD_VALUE "VALUE"
 #define FIELD_VERSION "VERSION"
-#define FIELD_LOST "LOST"
+#define FIELD_RECORDS_LOST "RECORDS_LOST"
+#define FIELD_WITHHELD "WITHHELD" /* records like this one that were not written */
 #define FIELD_LISTENERS "LISTENERS"
 #define FIELD_ROUTES "ROUTES"
 #define FIELD_UPSTREAMS "UPSTREAMS"

@@ -67,7 +67,7 @@ static void tell_lost(struct journal *journal, uint64_t n)
 {
     struct journal_record record;
     journal_begin(&record, EVENT_RECORDS_LOST);
-    journal_add_u64(&record, FIELD_LOST, n);
+    journal_add_u64(&record, FIELD_RECORDS_LOST, n);
     char message[64];
     const int size = snprintf(message, sizeof(message), "%llu journal record%s lost", (unsigned long long)n,
                               n == 1 ? " was" : "s were");

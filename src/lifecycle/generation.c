@@ -6,15 +6,16 @@
 #include "util/parse.h"
 
 #define FILE_NAME "generation"
+#define RUNNING_NAME "running"
 #define TEMPORARY_NAME ".generation.new"
 
 /* Twenty digits and a line feed, and one more to see that there is too much. */
 #define CONTENTS_MAX 22
 
-static int read_number(int directory, uint64_t *ret)
+static int read_number(int directory, const char *name, uint64_t *ret)
 {
     _cleanup_close_ int fd =
-        openat(directory, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return -errno;
     struct stat st;
@@ -51,7 +52,7 @@ static int write_contents(int fd, uint64_t number)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_number(int directory, uint64_t number)
+static int write_number(int directory, const char *name, uint64_t number)
 {
     /* A crash may have left one behind, whatever it is. */
     unlinkat(directory, TEMPORARY_NAME, 0);
@@ -60,7 +61,7 @@ static int write_number(int directory, uint64_t number)
     if (fd < 0)
         return -errno;
     int r = write_contents(fd, number);
-    if (r == 0 && renameat(directory, TEMPORARY_NAME, directory, FILE_NAME) < 0)
+    if (r == 0 && renameat(directory, TEMPORARY_NAME, directory, name) < 0)
         r = -errno;
     if (r < 0) {
         unlinkat(directory, TEMPORARY_NAME, 0);
@@ -77,10 +78,27 @@ int generation_next(const char *directory, uint64_t *ret)
     _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    const int read_result = read_number(fd, &number);
+    const int read_result = read_number(fd, FILE_NAME, &number);
     *ret = number + 1;
-    const int write_result = write_number(fd, *ret);
+    const int write_result = write_number(fd, FILE_NAME, *ret);
     if (write_result < 0)
         return write_result;
     return read_result == -ENOENT ? 0 : read_result;
+}
+
+int generation_begin(const char *directory, uint64_t number, uint64_t *ret_died)
+{
+    *ret_died = 0;
+    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    (void)!read_number(fd, RUNNING_NAME, ret_died); /* what is no number names nobody */
+    return write_number(fd, RUNNING_NAME, number);
+}
+
+void generation_end(const char *directory)
+{
+    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        unlinkat(fd, RUNNING_NAME, 0);
 }

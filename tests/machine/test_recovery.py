@@ -86,7 +86,7 @@ def test_listener_without_descriptor_names_both_sides(machine):
     assert machine.systemctl("start", "holdfast.service", check=False).returncode != 0
     assert machine.show("holdfast.service", "ExecMainStatus") == "78"
     (record,) = machine.journal(match("descriptor-error"))
-    assert "other" in record["MESSAGE"] and ".socket" in record["MESSAGE"]
+    assert '"other"' in record["MESSAGE"] and "socket unit" in record["MESSAGE"]
 
 
 def test_required_check_is_waited_for(machine):
