@@ -7,7 +7,7 @@
 struct gateway;
 
 struct gateway_options {
-    const char *config_file; /* NULL: the installed configuration */
+    const char *config_file;         /* NULL: the installed configuration */
     struct descriptors *descriptors; /* borrowed */
 };
 
@@ -19,7 +19,8 @@ enum {
     EXIT_CONFIG_ERROR = 78,
 };
 
-/* Builds all parts. On failure the reasons have been told, and the exit status is returned as a positive number. */
+/* Builds all parts. On failure the reasons have been told, and the exit status is returned as a positive
+ * number. */
 int gateway_new(struct gateway **ret, const struct gateway_options *options) _warn_unused_;
 /* Runs until it was told to stop and has drained. Returns the exit status. */
 int gateway_run(struct gateway *gateway) _warn_unused_;

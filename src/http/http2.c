@@ -50,14 +50,14 @@ void http2_drain_step(struct server *server, usec_t now)
     h2o_linklist_t *anchor = &server->context.http2._conns, *node = anchor->next, *next;
     for (; node != anchor; node = next) {
         next = node->next;
-        drain_connection(H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _conns, node), now);
+        drain_connection(container_of(node, h2o_http2_conn_t, _conns), now);
     }
 }
 
 void http2_send_interim(h2o_req_t *req, int status, const h2o_header_t *headers, size_t n_headers)
 {
     h2o_http2_conn_t *http2 = (h2o_http2_conn_t *)req->conn;
-    h2o_http2_stream_t *stream = H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+    h2o_http2_stream_t *stream = container_of(req, h2o_http2_stream_t, req);
     h2o_timestamp_t timestamp;
     h2o_res_t response = {.status = status, .content_length = SIZE_MAX};
 
@@ -77,7 +77,7 @@ void http2_each_upload(struct server *server,
 {
     h2o_linklist_t *anchor = &server->context.http2._conns;
     for (h2o_linklist_t *node = anchor->next; node != anchor; node = node->next) {
-        h2o_http2_conn_t *http2 = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _conns, node);
+        h2o_http2_conn_t *http2 = container_of(node, h2o_http2_conn_t, _conns);
         for (khiter_t i = 0; i != kh_end(http2->streams); i++) {
             if (!kh_exist(http2->streams, i))
                 continue;

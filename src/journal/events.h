@@ -4,6 +4,7 @@
 
 #include <syslog.h>
 
+/* clang-format off */
 /*        symbol              name                message id                          priority */
 #define JOURNAL_EVENTS(X)                                                                                    \
     X(EVENT_MESSAGE,          "message",          "a7d25af54ce7471aa294cf496ab02897", LOG_INFO)              \
@@ -29,11 +30,13 @@
     X(EVENT_PREDECESSOR_DIED, "predecessor-died", "c91451a367a74956b33a538739b546a9", LOG_WARNING)           \
     X(EVENT_STOP,             "stop",             "01b0a83428c4477b92b8f7f76bdd1b3e", LOG_NOTICE)
 
+/* clang-format on */
+
 enum journal_event {
 #define X(symbol, name, id, priority) symbol,
     JOURNAL_EVENTS(X)
 #undef X
-    _EVENT_MAX,
+        _EVENT_MAX,
 };
 
 /* The event's short name, as in JOURNAL_EVENTS. */

@@ -4,8 +4,8 @@
  * Records are built on the stack of the caller, copied into a bounded queue and sent by a thread of the
  * journal's own, so that no caller ever waits for journald. When the queue is full the record is dropped and
  * counted; once there is room again, a record says how many were lost. The last quarter of the queue is kept
- * for what is more urgent than LOG_INFO, so that a flood of access records hides no warning. All functions may
- * be called from any thread. */
+ * for what is more urgent than LOG_INFO, so that a flood of access records hides no warning. All functions
+ * may be called from any thread. */
 
 #include <syslog.h>
 
@@ -17,7 +17,7 @@
 struct journal;
 
 enum journal_mode {
-    JOURNAL_AUTO,   /* native when stderr is connected to the journal ($JOURNAL_STREAM), else lines on stderr */
+    JOURNAL_AUTO, /* native when stderr is connected to the journal ($JOURNAL_STREAM), else lines on stderr */
     JOURNAL_NATIVE,
     JOURNAL_STDERR,
 };

@@ -1,7 +1,8 @@
 #pragma once
 /* The plan of a stop, as times: pure, takes `now`, says what to do next and when it is next due.
  *
- *   begin ──► quiet period (idle connections may still bring a request) ──► finishing ──► deadline: cut ──► done
+ *   begin ──► quiet period (idle connections may still bring a request) ──► finishing ──► deadline: cut ──►
+ * done
  */
 
 #include "util/clock.h"
@@ -25,16 +26,17 @@ struct drain {
 };
 
 /* How long a drain may take: DrainSec= if set, else TimeoutStopSec (`timeout_stop`, infinity when unknown or
- * none) less a margin (a tenth, at least 500 ms, at most 5 s). An infinite result means: until all is done. */
+ * none) less a margin (a tenth, at least 500 ms, at most 5 s). An infinite result means: until all is done.
+ */
 usec_t drain_budget(usec_t configured, usec_t timeout_stop);
 /* `timeout_stop` tells whether the budget needs EXTEND_TIMEOUT_USEC. */
 void drain_begin(struct drain *drain, usec_t now, usec_t budget, usec_t timeout_stop);
 
 struct drain_actions {
-    bool extend;       /* send EXTEND_TIMEOUT_USEC=drain->extend_by */
+    bool extend; /* send EXTEND_TIMEOUT_USEC=drain->extend_by */
     bool log_progress;
-    bool cut;          /* the deadline is reached: cut what is left (once) */
-    bool done;         /* leave */
+    bool cut;  /* the deadline is reached: cut what is left (once) */
+    bool done; /* leave */
 };
 /* `empty`: nothing is left to finish. Returns when to call again. */
 usec_t drain_step(struct drain *drain, usec_t now, bool empty, struct drain_actions *ret);

@@ -1,57 +1,93 @@
 #include "lifecycle/resolve.h"
 
+#include <pthread.h>
+#include <signal.h>
+
+/* Shared with the thread that looks up: whoever is done last frees it. */
 struct resolve {
-    struct gaicb request;
-    struct addrinfo hints;
+    pthread_mutex_t lock;
+    unsigned users;
     char *host;
     char *service;
+    int error; /* EAI_INPROGRESS until it is over */
+    struct addrinfo *addresses;
 };
+
+static void drop(struct resolve *resolve)
+{
+    pthread_mutex_lock(&resolve->lock);
+    bool last = --resolve->users == 0;
+    pthread_mutex_unlock(&resolve->lock);
+    if (!last)
+        return;
+    if (resolve->addresses)
+        freeaddrinfo(resolve->addresses);
+    pthread_mutex_destroy(&resolve->lock);
+    free(resolve->host);
+    free(resolve->service);
+    free(resolve);
+}
+
+static void *look_up(void *userdata)
+{
+    struct resolve *resolve = userdata;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *addresses = NULL;
+
+    int error = getaddrinfo(resolve->host, resolve->service, &hints, &addresses);
+    pthread_mutex_lock(&resolve->lock);
+    resolve->addresses = addresses;
+    resolve->error = error;
+    pthread_mutex_unlock(&resolve->lock);
+    drop(resolve);
+    return NULL;
+}
 
 int resolve_new(struct resolve **ret, const char *name)
 {
     const char *colon = strrchr(name, ':');
+    pthread_t thread;
+    sigset_t all, old;
+
     if (!colon)
         return -EINVAL;
     struct resolve *resolve = xcalloc(1, sizeof(*resolve));
-    resolve->host = xstrdup(name);
-    resolve->host[colon - name] = '\0';
+    pthread_mutex_init(&resolve->lock, NULL);
+    resolve->users = 2;
+    resolve->error = EAI_INPROGRESS;
+    resolve->host = xstrndup(name, (size_t)(colon - name));
     resolve->service = xstrdup(colon + 1);
-    resolve->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    resolve->request = (struct gaicb){
-        .ar_name = resolve->host, .ar_service = resolve->service, .ar_request = &resolve->hints};
-    struct gaicb *list[] = {&resolve->request};
-    if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) != 0) {
-        free(resolve->host);
-        free(resolve->service);
-        free(resolve);
-        return -EAGAIN;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int r = -pthread_create(&thread, NULL, look_up, resolve);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (r < 0) {
+        resolve->users = 1;
+        drop(resolve);
+        return r;
     }
+    pthread_detach(thread);
     *ret = resolve;
     return 0;
 }
 
 struct resolve *resolve_free(struct resolve *resolve)
 {
-    if (!resolve)
-        return NULL;
-    /* The library's thread still writes to a request that runs: that one is never freed. At most one for each
-     * check that timed out while its name was looked up. */
-    if (gai_error(&resolve->request) == EAI_INPROGRESS && gai_cancel(&resolve->request) != EAI_CANCELED)
-        return NULL;
-    if (resolve->request.ar_result)
-        freeaddrinfo(resolve->request.ar_result);
-    free(resolve->host);
-    free(resolve->service);
-    free(resolve);
+    if (resolve)
+        drop(resolve);
     return NULL;
 }
 
 int resolve_step(struct resolve *resolve)
 {
-    return gai_error(&resolve->request);
+    pthread_mutex_lock(&resolve->lock);
+    int error = resolve->error;
+    pthread_mutex_unlock(&resolve->lock);
+    return error;
 }
 
 const struct addrinfo *resolve_addresses(const struct resolve *resolve)
 {
-    return resolve->request.ar_result;
+    return resolve->addresses;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* Host names to addresses without waiting. The lookup itself runs on a thread of the C library's, the one
+/* Host names to addresses without waiting. The lookup itself runs on a thread of its own, the one
  * thing that is not done in the caller's loop: getaddrinfo has no other form that follows nsswitch.conf. */
 
 #include <netdb.h>

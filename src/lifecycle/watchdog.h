@@ -1,15 +1,16 @@
 #pragma once
-/* Decides when the watchdog may be fed: only when every worker's loop has turned since the last ping. Pure. */
+/* Decides when the watchdog may be fed: only when every worker's loop has turned since the last ping. Pure.
+ */
 
 #include "util/clock.h"
 #include "util/macros.h"
 
 struct watchdog {
-    usec_t interval;  /* between pings: half of what systemd wants; 0: off */
+    usec_t interval; /* between pings: half of what systemd wants; 0: off */
     usec_t next;
     size_t n_workers;
-    uint64_t *seen;       /* each worker's turns at the last ping */
-    usec_t *stuck_since;  /* when a worker's turns were first seen not to move; 0: it moves */
+    uint64_t *seen;      /* each worker's turns at the last ping */
+    usec_t *stuck_since; /* when a worker's turns were first seen not to move; 0: it moves */
 };
 
 void watchdog_init(struct watchdog *watchdog, usec_t timeout, size_t n_workers, usec_t now);

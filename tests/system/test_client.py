@@ -673,10 +673,12 @@ def test_response_before_closing_on_an_unread_request(start):
         peer.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
         peer.close()
 
-    if start.family != socket.AF_UNIX:
-        pytest.skip("a reset may overtake the response")
     driver = start(play)
-    check(driver.get("body=20000000"), "ok", status=413)
+    outcome = driver.get("body=20000000")
+    if start.family == socket.AF_UNIX:
+        check(outcome, "ok", status=413)
+    else:  # over TCP a reset may overtake the response; then no response is made up
+        assert outcome["error"] in ("ok", "send_failed", "closed_early"), outcome
 
 
 @pytest.mark.parametrize("then", [Peer.close, Peer.reset])

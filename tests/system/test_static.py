@@ -302,9 +302,20 @@ def test_only_files(site, start):
                 assert connection.get(path).status == 404, path
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable(site, start):
+def test_unreadable(service, site, start):
+    """As another user: root may read everything."""
     site.write("a.html").chmod(0)
+    if os.geteuid() == 0:
+        program = service.directory / "as-nobody"
+        program.write_text(f'#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups {service.binary} "$@"\n')
+        program.chmod(0o755)
+        service.binary = program
+        for folder in (site.root, *site.root.parents):
+            if folder.stat().st_mode & 0o005 != 0o005:
+                folder.chmod(0o755)
+        service.directory.chmod(0o777)
+        (service.directory / "notify").chmod(0o777)
+        service.allow("warning: the number of the last generation")
     assert start().get("/a.html").status == 403
 
 

@@ -290,7 +290,7 @@ static void test_overflow(void **state)
     while (n < accesses + warnings || told == 0) {
         assert_non_null(fgets(line, sizeof(line), lines));
         if (strstr(line, "lost"))
-            told++, assert_string_equal(line, "warning: 2 journal records were lost (lost=2)\n");
+            told++, assert_string_equal(line, "warning: 2 journal records were lost (records_lost=2)\n");
         else if (!strstr(line, FILLER))
             n++;
     }
