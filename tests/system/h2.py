@@ -2,6 +2,7 @@
 so that a test knows the bytes it sends; responses are decoded with hpack, for the server may use all of it.
 """
 
+import contextlib
 import dataclasses
 import struct
 
@@ -219,7 +220,8 @@ class Connection(h1.Peer):
         stream.ended = bool(frame.flags & END_STREAM)
         if self.window_updates and frame.payload:
             update = struct.pack(">I", len(frame.payload))
-            self.send_frame(WINDOW_UPDATE, 0, 0, update)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError) if stream.ended else contextlib.nullcontext():
+                self.send_frame(WINDOW_UPDATE, 0, 0, update)  # a draining server may have closed behind the last frame
             if not stream.ended:
                 self.send_frame(WINDOW_UPDATE, 0, frame.stream, update)
 
