@@ -4,11 +4,6 @@
 #include "http/problem.h"
 #include "http/server_internal.h"
 
-static const char *reason_of(int status)
-{
-    return problem_reason(status);
-}
-
 /* Sends a body that outlives the request. */
 static void send_body(struct exchange *exchange, const char *body, size_t size)
 {
@@ -29,7 +24,7 @@ void answer_respond(struct exchange *exchange)
     h2o_req_t *req = exchange->req;
 
     req->res.status = route->respond.status;
-    req->res.reason = reason_of(req->res.status);
+    req->res.reason = problem_reason(req->res.status);
     const char *body = route->respond.body ? route->respond.body : "";
     if (*body && route->respond.content_type)
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
@@ -43,7 +38,7 @@ void answer_redirect(struct exchange *exchange)
     h2o_req_t *req = exchange->req;
 
     req->res.status = route->respond.status;
-    req->res.reason = reason_of(req->res.status);
+    req->res.reason = problem_reason(req->res.status);
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_LOCATION, NULL, route->respond.location,
                    strlen(route->respond.location));
     send_body(exchange, "", 0);
@@ -79,7 +74,7 @@ void answer_handler(struct exchange *exchange)
     options->handler(options->userdata, &request, &reply);
 
     req->res.status = reply.status;
-    req->res.reason = reason_of(reply.status);
+    req->res.reason = problem_reason(reply.status);
     if (reply.content_type)
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, reply.content_type,
                        strlen(reply.content_type));

@@ -147,17 +147,13 @@ static const char *refusal_text(int status)
     }
 }
 
-/* "GET, HEAD, POST" */
 static void add_allow(struct exchange *exchange)
 {
-    struct strbuf allow = STRBUF_INIT;
-    for (enum method m = 0; m < METHOD_OTHER; m++)
-        if (exchange->allowed & METHOD_BIT(m))
-            strbuf_addf(&allow, "%s%s", allow.size ? ", " : "", method_to_string(m));
-    h2o_iovec_t value = h2o_strdup(&exchange->req->pool, strbuf_string(&allow), allow.size);
+    char allow[METHOD_ALLOW_MAX];
+    method_format_allow(exchange->allowed, allow);
+    h2o_iovec_t value = h2o_strdup(&exchange->req->pool, allow, SIZE_MAX);
     h2o_add_header(&exchange->req->pool, &exchange->req->res.headers, H2O_TOKEN_ALLOW, NULL, value.base,
                    value.len);
-    strbuf_deinit(&allow);
 }
 
 void exchange_run(struct exchange *exchange)
