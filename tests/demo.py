@@ -139,6 +139,7 @@ def without_machine():
     (directory / "holdfast.conf").write_text("[Listener http]\n" + CONFIG.replace("/run/capp-demo/http.sock", f"{directory}/app.sock"))
     app = subprocess.Popen([BUILD / "tests/apps/capp", "--prefix=/app", f"--listen=unix:{directory}/app.sock"])
     gateway = subprocess.Popen(["systemd-socket-activate", "--listen=127.0.0.1:8080", "--fdname=http",
+                                f"--setenv=STATE_DIRECTORY={directory}",
                                 BUILD / "holdfastd", f"--config={directory}/holdfast.conf"])
     try:
         step("first request: it starts the gateway")

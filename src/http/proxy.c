@@ -36,6 +36,7 @@ struct proxy {
     bool sending;          /* an h2o_send() has not been proceeded yet */
     bool piece_out;        /* a body piece is the client's to take */
     bool ended;            /* the final piece was sent */
+    bool broken;           /* the target broke off: so must the response, at the next proceed */
     struct {
         struct slice data;
         bool present, final;
@@ -70,7 +71,9 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
     struct proxy *proxy = (struct proxy *)generator;
 
     proxy->sending = false;
-    if (proxy->waiting.present) {
+    if (proxy->broken) {
+        h2o_send(req, NULL, 0, H2O_SEND_STATE_ERROR);
+    } else if (proxy->waiting.present) {
         proxy->waiting.present = false;
         proxy->piece_out = true;
         send_piece(proxy, proxy->waiting.data, proxy->waiting.final);
@@ -86,12 +89,10 @@ static void break_off(struct proxy *proxy)
 {
     h2o_timeout_unlink(&proxy->flush_timer);
     proxy->ended = true;
-    if (proxy->sending) {
-        /* h2o would take no further send: the connection, or for HTTP/2 the stream with it, ends. */
-        conn_abort(proxy->exchange->conn);
-        return;
-    }
-    h2o_send(proxy->exchange->req, NULL, 0, H2O_SEND_STATE_ERROR);
+    /* While h2o still has a send to finish it takes no other: then this comes when it asks to proceed. */
+    proxy->broken = proxy->sending;
+    if (!proxy->sending)
+        h2o_send(proxy->exchange->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 
 static void fail(struct proxy *proxy, int status, const char *detail)
