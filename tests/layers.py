@@ -187,7 +187,7 @@ LAYERS = {
              [("checks", lint)]),
     "bench": ("the benchmark works; its figures mean nothing here",
               [("smoke", lambda: one(lambda: run(
-                  ["/usr/bin/python3", SOURCE / "tests/bench/run", "--smoke", "--no-install",
+                  ["/usr/bin/python3", SOURCE / "tests/bench/run", "--smoke",
                    "--build", built("normal")], 300)))]),
 }
 
