@@ -133,6 +133,34 @@ def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=9
     if done.returncode not in (0, 5):  # 5: no tests
         say(done.stdout)
         results.failed = max(results.failed, 1)
+        failed = failed_tests(report)
+        if 0 < len(failed) == results.failed <= FEW and not arguments:
+            return once_more(results, failed, build, environment, wrapper, timeout)
+    return results
+
+
+# So many failures of hundreds of tests may be the neighbours': a shared machine stalls a process for seconds.
+FEW = 2
+
+
+def failed_tests(report):
+    cases = [case for case in ElementTree.parse(report).iter("testcase")
+             if case.find("failure") is not None or case.find("error") is not None]
+    return [f"{case.get('classname').replace('.', '/')}.py::{case.get('name')}" for case in cases]
+
+
+def once_more(results, failed, build, environment, wrapper, timeout):
+    """A few tests that failed, alone. What passes now is counted as passed, and said to have failed first."""
+    done = run([*wrapper, "/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", *failed],
+               timeout, check=False,
+               environment={"HOLDFAST_BUILD": str(build), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
+    if done.returncode != 0:
+        say(done.stdout)
+        return results
+    for name in failed:
+        say(f"UNSTEADY: {name} failed once, and passed when it was run again")
+    results.passed += results.failed
+    results.failed = 0
     return results
 
 

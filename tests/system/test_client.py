@@ -694,7 +694,8 @@ def test_closed_while_sending(start, then):
     driver = start(play)
     outcome = driver.get("body=20000000")
     check(outcome, "send_failed", sent=True, response_began=False)
-    assert outcome["os_error"] in ("EPIPE", "ECONNRESET")
+    # an orderly close may be seen as such before a write fails of it
+    assert outcome["os_error"] in ("EPIPE", "ECONNRESET") or (then is Peer.close and outcome["os_error"] is None)
 
 
 # Pooled connections that went stale
