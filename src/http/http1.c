@@ -84,7 +84,8 @@ void http1_set_state(struct http1 *h, enum http1_state state)
     h->state = state;
     switch (state) {
     case HTTP1_IDLE:
-        limit = server->draining ? server_idle_stage(server) : h->conn->origin->listener->idle_timeout;
+        limit = server->draining && !server->taker ? server_idle_stage(server)
+                                                   : h->conn->origin->listener->idle_timeout;
         conn_set_busy(h->conn, false);
         break;
     case HTTP1_HEAD:
@@ -235,10 +236,32 @@ bool http1_is_idle(const struct conn *conn)
     return http1_of(conn)->state == HTTP1_IDLE;
 }
 
+bool http1_is_movable(const struct http1 *h)
+{
+    return h->conn->server->taker && h->state == HTTP1_IDLE && !h->sock->ssl && h->sock->input->size == 0;
+}
+
+void http1_give_away(struct http1 *h)
+{
+    struct server *server = h->conn->server;
+    const struct listener_config *listener = h->conn->origin->listener;
+    h2o_socket_t *sock = h->sock;
+    h2o_socket_export_t export;
+
+    http1_release(h);
+    h2o_socket_read_stop(sock);
+    h2o_socket_export(sock, &export); /* frees the conn, too; cannot fail without TLS */
+    h2o_buffer_dispose(&export.input);
+    server->taker(server->taker_userdata, export.fd, listener);
+}
+
 void http1_drain(struct conn *conn)
 {
     struct http1 *h = http1_of(conn);
-    if (h->state == HTTP1_IDLE)
+
+    if (http1_is_movable(h))
+        http1_give_away(h);
+    else if (h->state == HTTP1_IDLE)
         http1_set_state(h, HTTP1_IDLE); /* with the drain's clock */
-    /* Otherwise the head of the response says that it is the last. */
+    /* Otherwise the head of the response says what becomes of the connection. */
 }

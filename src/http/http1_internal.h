@@ -70,6 +70,11 @@ void http1_refuse(struct http1 *h, int status, const char *detail);
 /* The request is whole: has it answered, watching meanwhile for the client's going away. */
 void http1_run_exchange(struct http1 *h);
 
+/* Whether it is to be given away, and can be: nothing of a request is in this process. */
+bool http1_is_movable(const struct http1 *h);
+/* Gives its socket away; the connection is gone here. */
+void http1_give_away(struct http1 *h);
+
 /* http1_read.c */
 /* Reads from now on; what is in the input buffer is looked at first. */
 void http1_await_request(struct http1 *h);

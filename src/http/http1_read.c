@@ -254,6 +254,10 @@ static void on_read(h2o_socket_t *sock, const char *error)
 
 void http1_await_request(struct http1 *h)
 {
+    if (http1_is_movable(h)) {
+        http1_give_away(h);
+        return;
+    }
     h2o_socket_dont_read(h->sock, 0);
     h2o_socket_read_start(h->sock, on_read);
     if (h->sock->input->size)

@@ -263,22 +263,44 @@ void server_stop_accepting(struct server *server)
     listeners_stop(server->listeners, server->n_listeners);
 }
 
-void server_drain(struct server *server, usec_t quiet)
+static void begin_drain(struct server *server)
 {
     server->draining = true;
-    server->quiet = quiet;
     list_for_each_safe (node, &server->conns) {
         struct conn *conn = list_entry(node, struct conn, link);
         if (conn->kind == CONN_HTTP1)
             http1_drain(conn);
     }
-    if (server->upstreams) {
-        const struct config *config = server->options.config;
-        for (size_t i = 0; i < config->n_upstreams; i++)
-            for (size_t j = 0; j < config->upstreams[i]->n_targets; j++)
-                client_pool_drain(server->upstreams[i].pools[j]);
-    }
     on_http2_timer(server);
+}
+
+void server_drain(struct server *server, usec_t quiet)
+{
+    server->taker = NULL;
+    server->quiet = quiet;
+    begin_drain(server);
+}
+
+void server_give_away(struct server *server, connection_taker taker, void *userdata)
+{
+    server->taker = taker;
+    server->taker_userdata = userdata;
+    begin_drain(server);
+}
+
+bool server_adopt(struct server *server, int fd, const struct listener_config *listener)
+{
+    for (size_t i = 0; i < server->options.n_sockets; i++) {
+        const struct server_socket *socket = &server->options.sockets[i];
+        if (socket->listener == listener) {
+            conn_accepted(
+                server, socket,
+                h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION));
+            return true;
+        }
+    }
+    close(fd);
+    return false;
 }
 
 static void cut_upload(void *userdata, struct conn *conn, h2o_req_t *req)

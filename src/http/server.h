@@ -50,6 +50,17 @@ void server_stop_accepting(struct server *server);
 /* Finishes what is in progress: HTTP/1 answers carry Connection: close, idle connections get `quiet` in which
  * a late request is still answered, HTTP/2 gets GOAWAY in two steps, upgraded connections go on. */
 void server_drain(struct server *server, usec_t quiet);
+/* Takes over the socket of an idle plaintext HTTP/1 connection, which goes on living elsewhere. Consumes fd.
+ */
+typedef void (*connection_taker)(void *userdata, int fd, const struct listener_config *listener);
+/* As server_drain(), but idle plaintext HTTP/1 connections are given away, those that are idle now and each
+ * as it becomes idle; their clients see nothing. What cannot move (TLS, HTTP/2, tunnels) finishes here: idle
+ * TLS connections are answered once more, until server_drain() or server_cut(). The taker is called on this
+ * thread. */
+void server_give_away(struct server *server, connection_taker taker, void *userdata);
+/* Serves a connection that another process gave away, as if it had been accepted on a socket of the listener.
+ * Consumes fd; false when no socket of that listener is served here. */
+bool server_adopt(struct server *server, int fd, const struct listener_config *listener);
 /* Ends whatever is left, one record each. Returns the number of requests that were cut. */
 size_t server_cut(struct server *server);
 /* No connection is left. */

@@ -46,6 +46,8 @@ struct server {
     bool avoiding;
 
     bool draining;
+    connection_taker taker; /* while idle connections are given away */
+    void *taker_userdata;
     usec_t quiet; /* of the drain */
     unsigned stage;
     struct loop_timer *http2_timer;
@@ -69,6 +71,12 @@ usec_t server_idle_stage(struct server *server);
 
 /* A connection came (+1) or went (-1). */
 void server_count_connections(struct server *server, int change);
+
+/* Whether connections like this end after their next response, rather than go on here or elsewhere. */
+static inline bool server_ends(const struct server *server, bool is_tls)
+{
+    return server->draining && (!server->taker || is_tls);
+}
 
 /* Passes over a target that could not be reached, for a while, if there are others. */
 void server_avoid_target(struct server *server, const struct upstream_config *upstream,

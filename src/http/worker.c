@@ -24,11 +24,22 @@ struct worker {
     atomic_uint_fast64_t turns, connections, idle, requests, cut;
 };
 
-/* Messages that carry a value are allocated; the others' userdata is the worker. */
-struct drain_message {
+/* Messages that carry values are allocated; the others' userdata is the worker. */
+struct message {
     struct worker *worker;
     usec_t quiet;
+    connection_taker taker;
+    void *userdata;
+    int fd;
+    const struct listener_config *listener;
 };
+
+static void post(void (*callback)(void *userdata), struct message values)
+{
+    struct message *message = xcalloc(1, sizeof(*message));
+    *message = values;
+    loop_post(values.worker->loop, callback, message);
+}
 
 static void publish(struct worker *worker)
 {
@@ -69,15 +80,37 @@ static void do_accept(void *userdata)
         atomic_store(&worker->accepting, true);
 }
 
+static void stop_accepting(struct worker *worker)
+{
+    if (!worker->draining)
+        server_stop_accepting(worker->server);
+    worker->draining = true;
+    atomic_store(&worker->accepting, false);
+}
+
 static void do_drain(void *userdata)
 {
-    struct drain_message *message = userdata;
-    struct worker *worker = message->worker;
+    struct message *message = userdata;
 
-    worker->draining = true;
-    server_stop_accepting(worker->server);
-    atomic_store(&worker->accepting, false);
-    server_drain(worker->server, message->quiet);
+    stop_accepting(message->worker);
+    server_drain(message->worker->server, message->quiet);
+    free(message);
+}
+
+static void do_give_away(void *userdata)
+{
+    struct message *message = userdata;
+
+    stop_accepting(message->worker);
+    server_give_away(message->worker->server, message->taker, message->userdata);
+    free(message);
+}
+
+static void do_adopt(void *userdata)
+{
+    struct message *message = userdata;
+
+    server_adopt(message->worker->server, message->fd, message->listener);
     free(message);
 }
 
@@ -160,9 +193,17 @@ void worker_accept(struct worker *worker)
 
 void worker_drain(struct worker *worker, usec_t quiet)
 {
-    struct drain_message *message = xcalloc(1, sizeof(*message));
-    *message = (struct drain_message){worker, quiet};
-    loop_post(worker->loop, do_drain, message);
+    post(do_drain, (struct message){.worker = worker, .quiet = quiet});
+}
+
+void worker_give_away(struct worker *worker, connection_taker taker, void *userdata)
+{
+    post(do_give_away, (struct message){.worker = worker, .taker = taker, .userdata = userdata});
+}
+
+void worker_adopt(struct worker *worker, int fd, const struct listener_config *listener)
+{
+    post(do_adopt, (struct message){.worker = worker, .fd = fd, .listener = listener});
 }
 
 void worker_cut(struct worker *worker)
