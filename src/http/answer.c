@@ -50,6 +50,56 @@ void answer_static(struct exchange *exchange)
                   exchange->request_id);
 }
 
+/* Takes the reply's body over. */
+static void send_reply(struct exchange *exchange, struct handler_reply *reply)
+{
+    h2o_req_t *req = exchange->req;
+
+    req->res.status = reply->status;
+    req->res.reason = problem_reason(reply->status);
+    if (reply->content_type)
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, reply->content_type,
+                       strlen(reply->content_type));
+    if (reply->allow) {
+        h2o_iovec_t allow = h2o_strdup(&req->pool, reply->allow, SIZE_MAX);
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_ALLOW, NULL, allow.base, allow.len);
+    }
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-store"));
+    h2o_iovec_t body = h2o_strdup(&req->pool, strbuf_string(&reply->body), reply->body.size);
+    strbuf_deinit(&reply->body);
+    send_body(exchange, body.base, body.len);
+}
+
+struct handler_ticket {
+    struct exchange *exchange; /* NULL when the client has gone away */
+};
+
+struct handler_ticket *handler_defer(const struct handler_request *request)
+{
+    struct handler_ticket *ticket = xcalloc(1, sizeof(*ticket));
+    ticket->exchange = request->exchange;
+    if (ticket->exchange)
+        ticket->exchange->ticket = ticket;
+    return ticket;
+}
+
+void handler_complete(struct handler_ticket *ticket, struct handler_reply *reply)
+{
+    if (ticket->exchange) {
+        ticket->exchange->ticket = NULL;
+        send_reply(ticket->exchange, reply);
+    } else {
+        strbuf_deinit(&reply->body);
+    }
+    free(ticket);
+}
+
+void answer_forget(struct handler_ticket *ticket)
+{
+    if (ticket)
+        ticket->exchange = NULL;
+}
+
 void answer_handler(struct exchange *exchange)
 {
     const struct server_options *options = &exchange->server->options;
@@ -59,6 +109,7 @@ void answer_handler(struct exchange *exchange)
     if (query.size)
         query = slice_make(query.data + 1, query.size - 1);
     struct handler_request request = {
+        .exchange = exchange,
         .method = exchange->method,
         .method_name = slice_of_iovec(req->method),
         .path = exchange->path,
@@ -72,18 +123,6 @@ void answer_handler(struct exchange *exchange)
         request.peer = (struct ucred){0};
     struct handler_reply reply = {.status = 500};
     options->handler(options->userdata, &request, &reply);
-
-    req->res.status = reply.status;
-    req->res.reason = problem_reason(reply.status);
-    if (reply.content_type)
-        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, reply.content_type,
-                       strlen(reply.content_type));
-    if (reply.allow) {
-        h2o_iovec_t allow = h2o_strdup(&req->pool, reply.allow, SIZE_MAX);
-        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_ALLOW, NULL, allow.base, allow.len);
-    }
-    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-store"));
-    h2o_iovec_t body = h2o_strdup(&req->pool, strbuf_string(&reply.body), reply.body.size);
-    strbuf_deinit(&reply.body);
-    send_body(exchange, body.base, body.len);
+    if (!reply.deferred)
+        send_reply(exchange, &reply);
 }

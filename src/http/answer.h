@@ -8,3 +8,5 @@ void answer_redirect(struct exchange *exchange);
 void answer_static(struct exchange *exchange);
 /* By the server's handler (the admin API). */
 void answer_handler(struct exchange *exchange);
+/* The request of a deferred answer is going away. Accepts NULL. */
+void answer_forget(struct handler_ticket *ticket);

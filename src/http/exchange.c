@@ -15,6 +15,7 @@ static void on_dispose(void *p)
     struct conn *conn = exchange->conn;
 
     proxy_dispose(exchange->proxy);
+    answer_forget(exchange->ticket);
     access_end(exchange);
     list_unlink(&exchange->link);
     server->n_exchanges--;

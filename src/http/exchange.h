@@ -33,7 +33,8 @@ struct exchange {
     int refusal;      /* status decided before the body: 400, 404, 405, or 0 */
     bool cut;         /* we ended it: no second record */
 
-    struct proxy *proxy; /* NULL unless an upstream is asked */
+    struct handler_ticket *ticket; /* while a handler owes the answer */
+    struct proxy *proxy;           /* NULL unless an upstream is asked */
     unsigned tries;
     const struct upstream_config *upstream;
     const struct target_config *target; /* the last one tried */

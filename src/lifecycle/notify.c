@@ -56,6 +56,22 @@ void notify_ready(struct notify *notify, usec_t now)
         send_status(notify, now);
 }
 
+void notify_reloading(struct notify *notify, usec_t now)
+{
+    char state[64];
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now);
+    say(notify, state);
+}
+
+void notify_main_pid(struct notify *notify, pid_t pid)
+{
+    char state[64];
+    snprintf(state, sizeof(state), "MAINPID=%d", (int)pid);
+    say(notify, state);
+    if (!notify->silent)
+        (void)sd_notify_barrier(false, USEC_PER_SEC);
+}
+
 void notify_stopping(struct notify *notify, usec_t now)
 {
     say(notify, "STOPPING=1");

@@ -2,6 +2,8 @@
 /* All that is ever said to the service manager; the only file that calls sd_notify. Harmless when there is
  * no NOTIFY_SOCKET. Used by the control thread only. */
 
+#include <sys/types.h>
+
 #include "util/clock.h"
 #include "util/macros.h"
 
@@ -11,6 +13,10 @@ struct notify *notify_new(void);
 struct notify *notify_free(struct notify *notify);
 
 void notify_ready(struct notify *notify, usec_t now);
+/* RELOADING=1 with its MONOTONIC_USEC=; notify_ready() ends it. */
+void notify_reloading(struct notify *notify, usec_t now);
+/* Names the successor as the main process, and waits (a second at most) until systemd has taken that. */
+void notify_main_pid(struct notify *notify, pid_t pid);
 void notify_stopping(struct notify *notify, usec_t now);
 /* STATUS=, at most once a second: a newer text replaces a waiting one. Returns when notify_due() should be
  * called to send what waits (USEC_INFINITY: nothing waits). */
