@@ -1,15 +1,18 @@
 #include "gateway.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 #include "gateway/control.h"
 #include "gateway/crew.h"
+#include "gateway/heir.h"
 #include "gateway/plan.h"
 #include "gateway/preflight.h"
 #include "gateway/records.h"
 #include "gateway/signals.h"
 #include "gateway/stop.h"
+#include "gateway/succession.h"
 #include "gateway/tell.h"
 #include "lifecycle/generation.h"
 #include "lifecycle/notify.h"
@@ -20,7 +23,9 @@
 enum state {
     STATE_NEW,
     STATE_CHECKING,  /* the start-up checks run */
+    STATE_PREPARED,  /* as an heir: all is ready, and the predecessor is to say "go" */
     STATE_ACCEPTING, /* the workers were told to accept, and not all do yet */
+    STATE_UNLED,     /* as an heir: they do, and the predecessor is to say "lead" */
     STATE_SERVING,
     STATE_DRAINING,
     STATE_ENDED,
@@ -28,7 +33,10 @@ enum state {
 
 /* How often the control thread has its round when nothing happens, and while it waits for the workers. */
 #define ROUND_INTERVAL USEC_PER_SEC
-#define ACCEPT_INTERVAL (5 * USEC_PER_MSEC)
+#define ACCEPT_INTERVAL USEC_PER_MSEC
+/* After a crash of our successor systemd starts the next one only when nothing is left of the unit: so long
+ * may what we still have hold that up. */
+#define ORPHAN_GRACE (2 * USEC_PER_SEC)
 
 struct gateway {
     const struct descriptors *descriptors;
@@ -37,7 +45,11 @@ struct gateway {
     uint64_t generation;
     enum state state;
     int exit_status;
-    bool abandoned; /* a worker does not end: its thread and all that it may touch stay as they are */
+    bool replaced;       /* a successor leads; we drain */
+    bool orphaned;       /* … and it has ended */
+    bool told_to_stop;   /* by a signal */
+    struct strbuf fault; /* why we cannot follow our predecessor, for whoever asked for it */
+    bool abandoned;      /* a worker does not end: its thread and all that it may touch stay as they are */
 
     struct journal *journal;
     struct notify *notify;
@@ -51,7 +63,9 @@ struct gateway {
     struct preflight *preflight;
     struct watchdog watchdog;
     struct stop stop;
-    const char *stop_reason; /* the signal that began it */
+    const char *stop_reason; /* what began it */
+    struct heir *heir;       /* NULL: there is no predecessor */
+    struct succession *succession;
 
     usec_t next_round;
     size_t wedged; /* the worker whose standstill was told, or n_workers */
@@ -95,6 +109,8 @@ static int tell_and_judge(struct gateway *gateway, struct config_report *report,
                           enum journal_event event)
 {
     tell_problems(gateway->journal, report, event);
+    if (r < 0)
+        tell_in_short(report, &gateway->fault);
     config_report_deinit(report);
     return r < 0 ? EXIT_CONFIG_ERROR : 0;
 }
@@ -111,26 +127,43 @@ static int load(struct gateway *gateway, const char *config_file)
     return tell_and_judge(gateway, &report, r, EVENT_DESCRIPTOR_ERROR);
 }
 
-static void take_generation(struct gateway *gateway)
+static uint64_t next_generation(void *userdata)
 {
+    struct gateway *gateway = userdata;
     const char *directory = gateway->plan.config->gateway.state_directory;
-    const int r = generation_next(directory, &gateway->generation);
-    journal_set_generation(gateway->journal, gateway->generation);
+    uint64_t number;
+    const int r = generation_next(directory, &number);
+    number = MAX(number, gateway->generation + 1);
     if (r < 0)
         journal_log(
             gateway->journal, EVENT_WARNING,
-            "the number of the last generation in %s/generation cannot be used (%s), this is number %llu",
-            directory, strerrordesc_np(-r), (unsigned long long)gateway->generation);
+            "the number of the last generation in %s/generation cannot be used (%s), the next is number "
+            "%" PRIu64,
+            directory, strerrordesc_np(-r), number);
+    return number;
+}
+
+static void take_generation(struct gateway *gateway)
+{
+    const uint64_t given = gateway->heir ? heir_generation(gateway->heir) : 0;
+    gateway->generation = given != 0 ? given : next_generation(gateway);
+    journal_set_generation(gateway->journal, gateway->generation);
     record_start(gateway->journal, gateway->generation);
+}
+
+/* Before the first request: from now on an end without a word is a loss. */
+static void begin_generation(struct gateway *gateway)
+{
     uint64_t died;
-    generation_begin(directory, gateway->generation, &died);
-    if (died != 0)
+    generation_begin(gateway->plan.config->gateway.state_directory, gateway->generation, &died);
+    if (died != 0 && !gateway->heir)
         record_predecessor_died(gateway->journal, died);
 }
 
 static void take_snapshot(void *userdata, struct admin_snapshot *ret);
 static void wedge_worker(void *userdata, unsigned worker);
 static void on_signal(void *userdata, int number);
+static int begin_reload(void *userdata, admin_reload_done done, void *done_userdata, struct strbuf *error);
 
 static int build_workers(struct gateway *gateway)
 {
@@ -151,6 +184,7 @@ static int build_control(struct gateway *gateway)
                   .metrics = gateway->metrics,
                   .health = gateway->health,
                   .snapshot = take_snapshot,
+                  .reload = begin_reload,
                   .wedge = wedge_worker,
                   .userdata = gateway},
         .loop = gateway->loop,
@@ -171,6 +205,44 @@ static void build_snapshot_tables(struct gateway *gateway)
         xcalloc(gateway->plan.config->gateway.threads, sizeof(*((struct admin_snapshot *)NULL)->workers));
 }
 
+static void on_go(void *userdata);
+static void on_lead(void *userdata, const json_t *document);
+static void on_disowned(void *userdata, const char *reason);
+static json_t *describe_at_start(void *userdata);
+static json_t *describe_at_lead(void *userdata);
+static void on_replaced(void *userdata, uint64_t generation);
+static void on_orphaned(void *userdata);
+static void on_reload_failed(void *userdata, const char *reason);
+static void on_counters(void *userdata, const json_t *document);
+static void on_ancestor_end(void *userdata, const struct ancestor *ancestor);
+
+static void build_succession(struct gateway *gateway)
+{
+    const struct succession_options options = {
+        .loop = gateway->loop,
+        .config = gateway->plan.config,
+        .journal = gateway->journal,
+        .notify = gateway->notify,
+        .descriptors = gateway->descriptors,
+        .crew = gateway->crew,
+        .heir = gateway->heir,
+        .generation = gateway->generation,
+        .on_go = on_go,
+        .on_lead = on_lead,
+        .on_disowned = on_disowned,
+        .next_generation = next_generation,
+        .at_start = describe_at_start,
+        .at_lead = describe_at_lead,
+        .on_replaced = on_replaced,
+        .on_orphaned = on_orphaned,
+        .on_failed = on_reload_failed,
+        .on_counters = on_counters,
+        .on_ancestor_end = on_ancestor_end,
+        .userdata = gateway,
+    };
+    gateway->succession = succession_new(&options);
+}
+
 /* Builds every part that has threads or descriptors. Returns a negative errno. */
 static int build(struct gateway *gateway)
 {
@@ -186,13 +258,22 @@ static int build(struct gateway *gateway)
         r = build_workers(gateway);
     if (r == 0)
         r = build_control(gateway);
+    if (r == 0 && !gateway->heir)
+        r = control_accept(gateway->control);
     if (r < 0)
         return r;
+    build_succession(gateway);
     watchdog_init(&gateway->watchdog, notify_watchdog_interval(gateway->notify), config->gateway.threads,
                   now_monotonic());
     gateway->stop = (struct stop){
         .config = config, .crew = gateway->crew, .notify = gateway->notify, .journal = gateway->journal};
     return 0;
+}
+
+static void tell_fault(struct gateway *gateway)
+{
+    if (gateway->heir && gateway->fault.size > 0)
+        heir_failed(gateway->heir, strbuf_string(&gateway->fault));
 }
 
 int gateway_new(struct gateway **ret, const struct gateway_options *options)
@@ -206,6 +287,10 @@ int gateway_new(struct gateway **ret, const struct gateway_options *options)
     if (r < 0)
         fprintf(stderr, "holdfastd: cannot start the journal: %s\n", strerrordesc_np(-r));
     gateway->notify = notify_new();
+    if (options->channel >= 0) {
+        gateway->heir = heir_new(options->channel);
+        notify_silence(gateway->notify, true); /* systemd listens to the predecessor */
+    }
     raise_descriptor_limit(gateway->journal);
 
     int status = load(gateway, options->config_file);
@@ -214,10 +299,12 @@ int gateway_new(struct gateway **ret, const struct gateway_options *options)
         r = build(gateway);
         if (r < 0) {
             journal_log(gateway->journal, EVENT_WARNING, "cannot start: %s", strerrordesc_np(-r));
+            strbuf_addf(&gateway->fault, "cannot start: %s", strerrordesc_np(-r));
             status = EXIT_SOFTWARE_ERROR;
         }
     }
     if (status != 0) {
+        tell_fault(gateway);
         gateway_free(gateway);
         return status;
     }
@@ -235,12 +322,17 @@ static void on_checks_done(void *userdata)
         return; /* told to stop meanwhile */
     size_t failed;
     const struct check_result *results = preflight_results(gateway->preflight, &failed);
-    for (size_t i = 0; i < gateway->plan.config->n_checks; i++)
+    for (size_t i = 0; i < gateway->plan.config->n_checks; i++) {
         record_check(gateway->journal, &results[i]);
+        if (!results[i].passed && results[i].check->required)
+            strbuf_addf(&gateway->fault, "%scheck %s failed: %s: %s", gateway->fault.size > 0 ? "\n" : "",
+                        results[i].check->name, results[i].check->target, results[i].reason);
+    }
     if (failed == 0) {
-        set_state(gateway, STATE_ACCEPTING);
+        set_state(gateway, gateway->heir ? STATE_PREPARED : STATE_ACCEPTING);
         return;
     }
+    tell_fault(gateway);
     set_status(gateway, "not started: %zu required check%s failed", failed, failed == 1 ? "" : "s");
     end(gateway, EXIT_UNAVAILABLE);
 }
@@ -258,6 +350,44 @@ static void start_checks(struct gateway *gateway)
 /* --- serving ----------------------------------------------------------------------------------------------
  */
 
+static void tell_serving(struct gateway *gateway)
+{
+    struct metrics_totals totals;
+    metrics_totals(gateway->metrics, &totals);
+    set_status(gateway, "serving: %llu request%s in flight, %llu connection%s, %llu served",
+               (unsigned long long)totals.in_flight, totals.in_flight == 1 ? "" : "s",
+               (unsigned long long)totals.connections, totals.connections == 1 ? "" : "s",
+               (unsigned long long)totals.requests);
+}
+
+static void serve(struct gateway *gateway)
+{
+    const usec_t duration = now_monotonic() - gateway->began;
+    if (gateway->heir) {
+        notify_silence(gateway->notify, false);
+        tell_serving(gateway); /* what has waited is not true any more */
+        const int r = control_accept(gateway->control);
+        if (r < 0)
+            journal_log(gateway->journal, EVENT_WARNING, "the admin API cannot be served: %s",
+                        strerrordesc_np(-r));
+    }
+    notify_ready(gateway->notify, now_monotonic());
+    record_ready(gateway->journal, &gateway->plan, duration);
+    if (gateway->heir) {
+        record_took_over(gateway->journal, heir_predecessor(gateway->heir), duration);
+        succession_leading(gateway->succession);
+    }
+}
+
+static void drain(struct gateway *gateway)
+{
+    set_status(gateway, "draining: told by %s", gateway->stop_reason); /* goes out with STOPPING=1 */
+    if (gateway->replaced && succession_takes(gateway->succession))
+        stop_begin_replaced(&gateway->stop, gateway->stop_reason, succession_take, gateway->succession);
+    else
+        stop_begin(&gateway->stop, gateway->stop_reason);
+}
+
 static void set_state(struct gateway *gateway, enum state state)
 {
     if (gateway->state == STATE_ENDED)
@@ -269,16 +399,22 @@ static void set_state(struct gateway *gateway, enum state state)
         set_status(gateway, "starting: running the checks");
         start_checks(gateway);
         break;
+    case STATE_PREPARED:
+        set_status(gateway, "starting: waiting for the predecessor");
+        succession_ready(gateway->succession);
+        break;
     case STATE_ACCEPTING:
+        begin_generation(gateway);
         crew_accept(gateway->crew);
         break;
+    case STATE_UNLED:
+        succession_accepting(gateway->succession);
+        break;
     case STATE_SERVING:
-        notify_ready(gateway->notify, now_monotonic());
-        record_ready(gateway->journal, &gateway->plan, now_monotonic() - gateway->began);
+        serve(gateway);
         break;
     case STATE_DRAINING:
-        set_status(gateway, "draining: told by %s", gateway->stop_reason); /* goes out with STOPPING=1 */
-        stop_begin(&gateway->stop, gateway->stop_reason);
+        drain(gateway);
         break;
     case STATE_ENDED:
         break;
@@ -300,16 +436,25 @@ static void on_signal(void *userdata, int number)
     const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
     switch (gateway->state) {
     case STATE_ACCEPTING:
+    case STATE_UNLED:
     case STATE_SERVING:
+        gateway->told_to_stop = true;
         gateway->stop_reason = name;
+        succession_abort(gateway->succession, "the gateway was told to stop meanwhile");
         set_state(gateway, STATE_DRAINING);
         break;
     case STATE_DRAINING:
+        if (gateway->replaced && !gateway->told_to_stop) {
+            gateway->told_to_stop = true;
+            stop_shorten(&gateway->stop, gateway->orphaned ? ORPHAN_GRACE : USEC_INFINITY);
+            break;
+        }
         journal_log(gateway->journal, EVENT_MESSAGE, "second %s: ending at once", name);
         stop_hasten(&gateway->stop);
         break;
     case STATE_NEW:
     case STATE_CHECKING:
+    case STATE_PREPARED:
         journal_log(gateway->journal, EVENT_MESSAGE, "%s before the start was complete: ending", name);
         notify_stopping(gateway->notify, now_monotonic());
         end(gateway, EXIT_SUCCESS);
@@ -327,20 +472,13 @@ static void wait_for_workers(struct gateway *gateway)
     if (crew->n_failed > 0) {
         journal_log(gateway->journal, EVENT_DESCRIPTOR_ERROR, "%zu of %zu workers cannot accept connections",
                     crew->n_failed, crew->n_workers);
+        strbuf_addf(&gateway->fault, "%zu of %zu workers cannot accept connections", crew->n_failed,
+                    crew->n_workers);
+        tell_fault(gateway);
         end(gateway, EXIT_SOFTWARE_ERROR);
     } else if (crew->n_accepting == crew->n_workers) {
-        set_state(gateway, STATE_SERVING);
+        set_state(gateway, gateway->heir ? STATE_UNLED : STATE_SERVING);
     }
-}
-
-static void tell_serving(struct gateway *gateway)
-{
-    struct metrics_totals totals;
-    metrics_totals(gateway->metrics, &totals);
-    set_status(gateway, "serving: %llu request%s in flight, %llu connection%s, %llu served",
-               (unsigned long long)totals.in_flight, totals.in_flight == 1 ? "" : "s",
-               (unsigned long long)totals.connections, totals.connections == 1 ? "" : "s",
-               (unsigned long long)totals.requests);
 }
 
 static void tell_draining(struct gateway *gateway, usec_t now)
@@ -348,6 +486,9 @@ static void tell_draining(struct gateway *gateway, usec_t now)
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
     stop_describe(&gateway->stop, now, &text);
     set_status(gateway, "%s", strbuf_string(&text));
+    if (gateway->replaced)
+        succession_tell_progress(gateway->succession, crew_look(gateway->crew), gateway->stop.drain.deadline,
+                                 NULL);
 }
 
 static void tell_starting(struct gateway *gateway)
@@ -409,6 +550,13 @@ static usec_t do_round(struct gateway *gateway)
     return usec_min(due, notify_due(gateway->notify, now));
 }
 
+static void say_farewell(struct gateway *gateway, const struct crew_state *crew)
+{
+    struct metrics_totals totals;
+    metrics_totals(gateway->metrics, &totals);
+    succession_tell_farewell(gateway->succession, totals.requests, crew->cut, NULL);
+}
+
 int gateway_run(struct gateway *gateway)
 {
     set_state(gateway, STATE_CHECKING);
@@ -425,11 +573,126 @@ int gateway_run(struct gateway *gateway)
     }
     const struct crew_state *crew = crew_look(gateway->crew);
     gateway->abandoned = gateway->stop.drain.phase == DRAIN_DONE && crew->n_drained < crew->n_workers;
-    if (gateway->generation != 0)
+    if (gateway->generation != 0 && !gateway->replaced)
         generation_end(gateway->plan.config->gateway.state_directory);
+    if (gateway->replaced)
+        say_farewell(gateway, crew);
     if (gateway->exit_status == EXIT_SUCCESS)
         record_stop(gateway->journal, gateway->metrics);
     return gateway->exit_status;
+}
+
+/* --- succession -------------------------------------------------------------------------------------------
+ */
+
+static void on_go(void *userdata)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->state == STATE_PREPARED)
+        set_state(gateway, STATE_ACCEPTING);
+}
+
+static void on_lead(void *userdata, const json_t *document)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->state == STATE_UNLED)
+        set_state(gateway, STATE_SERVING);
+}
+
+static void on_disowned(void *userdata, const char *reason)
+{
+    struct gateway *gateway = userdata;
+    journal_log(gateway->journal, EVENT_WARNING, "%s: this process ends", reason);
+    if (gateway->state == STATE_ACCEPTING || gateway->state == STATE_UNLED) {
+        gateway->stop_reason = reason; /* there may be requests already */
+        set_state(gateway, STATE_DRAINING);
+    } else if (gateway->state < STATE_SERVING) {
+        end(gateway, EXIT_UNAVAILABLE);
+    }
+}
+
+static json_t *describe_at_start(void *userdata)
+{
+    return NULL;
+}
+
+static json_t *describe_at_lead(void *userdata)
+{
+    return NULL;
+}
+
+static void on_replaced(void *userdata, uint64_t generation)
+{
+    struct gateway *gateway = userdata;
+    gateway->replaced = true;
+    gateway->stop_reason = "replaced";
+    control_retire(gateway->control);
+    set_state(gateway, STATE_DRAINING);
+}
+
+static void on_orphaned(void *userdata)
+{
+    struct gateway *gateway = userdata;
+    gateway->orphaned = true;
+    if (gateway->state != STATE_DRAINING)
+        return;
+    journal_log(gateway->journal, EVENT_WARNING,
+                "the generation that replaced this one has ended: idle connections cannot go to it any more");
+    stop_end_taking(&gateway->stop);
+    if (gateway->told_to_stop)
+        stop_shorten(&gateway->stop, ORPHAN_GRACE);
+}
+
+static void on_reload_failed(void *userdata, const char *reason)
+{
+}
+
+static void on_counters(void *userdata, const json_t *document)
+{
+}
+
+static void on_ancestor_end(void *userdata, const struct ancestor *ancestor)
+{
+    struct gateway *gateway = userdata;
+    if (ancestor->farewell)
+        record_predecessor_ended(gateway->journal, ancestor->generation, ancestor->answered, ancestor->cut);
+    else
+        record_predecessor_died(gateway->journal, ancestor->generation);
+}
+
+/* Who waits for a reload. */
+struct reload_waiting {
+    admin_reload_done done;
+    void *userdata;
+};
+
+static void on_reload_done(void *userdata, const struct succession_outcome *outcome)
+{
+    struct reload_waiting *waiting = userdata;
+    const struct admin_reload result = {
+        .generation = outcome->generation,
+        .reason = outcome->reason,
+        .start = outcome->times.start,
+        .hand_over = outcome->times.hand_over,
+    };
+    waiting->done(waiting->userdata, &result);
+    free(waiting);
+}
+
+static int begin_reload(void *userdata, admin_reload_done done, void *done_userdata, struct strbuf *error)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->state != STATE_SERVING) {
+        strbuf_addf(error, "the gateway is %s",
+                    gateway->state == STATE_DRAINING ? "draining" : "still starting");
+        return -EBUSY;
+    }
+    struct reload_waiting *waiting = xcalloc(1, sizeof(*waiting));
+    *waiting = (struct reload_waiting){done, done_userdata};
+    const int r = succession_reload(gateway->succession, on_reload_done, waiting, error);
+    if (r < 0)
+        free(waiting);
+    return r;
 }
 
 /* --- what the admin API asks ------------------------------------------------------------------------------
@@ -440,7 +703,9 @@ static enum admin_state admin_state_of(enum state state)
     switch (state) {
     case STATE_NEW:
     case STATE_CHECKING:
+    case STATE_PREPARED:
     case STATE_ACCEPTING:
+    case STATE_UNLED:
         return ADMIN_STARTING;
     case STATE_SERVING:
         return ADMIN_RUNNING;
@@ -496,6 +761,7 @@ struct gateway *gateway_free(struct gateway *gateway)
     if (!gateway)
         return NULL;
     preflight_free(gateway->preflight);
+    succession_free(gateway->succession); /* whoever waits for a reload is told */
     control_free(gateway->control);
     if (gateway->abandoned) {
         /* The process ends here and takes the rest with it: whatever runs at exit() would pull away what that
@@ -505,6 +771,7 @@ struct gateway *gateway_free(struct gateway *gateway)
     }
     crew_free(gateway->crew);
     signals_free(gateway->signals);
+    heir_free(gateway->heir);
     loop_free(gateway->loop);
     health_free(gateway->health);
     metrics_free(gateway->metrics);
@@ -512,6 +779,7 @@ struct gateway *gateway_free(struct gateway *gateway)
     plan_deinit(&gateway->plan);
     notify_free(gateway->notify);
     journal_free(gateway->journal);
+    strbuf_deinit(&gateway->fault);
     free(gateway->descriptor_info);
     free(gateway->worker_info);
     free(gateway);

@@ -9,6 +9,7 @@ struct gateway;
 struct gateway_options {
     const char *config_file;         /* NULL: the installed configuration */
     struct descriptors *descriptors; /* borrowed */
+    int channel;                     /* to the predecessor, -1: there is none; consumed */
 };
 
 /* Exit statuses, as sysexits.h and systemd.exec(5) name them. */

@@ -1,6 +1,7 @@
 #include <getopt.h>
 
 #include "gateway.h"
+#include "lifecycle/spawn.h"
 
 static const char usage[] =
     "Usage: holdfastd [--config FILE] [--check]\n"
@@ -26,6 +27,7 @@ static const char how_to_start[] =
 static int run(const char *config_file)
 {
     struct descriptors descriptors = {0};
+    const int channel = spawn_take_channel();
     const int r = descriptors_take(&descriptors);
     if (r == -ENOENT) {
         fputs(how_to_start, stderr);
@@ -35,7 +37,8 @@ static int run(const char *config_file)
         fprintf(stderr, "holdfastd: cannot take the listening sockets: %s\n", strerrordesc_np(-r));
         return EXIT_SOFTWARE_ERROR;
     }
-    const struct gateway_options options = {.config_file = config_file, .descriptors = &descriptors};
+    const struct gateway_options options = {
+        .config_file = config_file, .descriptors = &descriptors, .channel = channel};
     struct gateway *gateway = NULL;
     int status = gateway_new(&gateway, &options);
     if (status == 0)
@@ -55,6 +58,7 @@ int main(int argc, char **argv)
         {"version", no_argument, NULL, OPTION_VERSION},
         {0},
     };
+    spawn_remember(argv);
     const char *config_file = NULL;
     bool check = false;
     for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {

@@ -14,6 +14,7 @@ static const struct admin_verb verbs[] = {
     {METHOD_GET,  "/metrics",       admin_metrics,    false, "counters for Prometheus"},
     {METHOD_GET,  "/v1/health",     admin_health,     false, "what /livez and /readyz say, and why"},
     {METHOD_GET,  "/v1/status",     admin_status,     false, "state, listeners, workers, routes, upstreams and their counters"},
+    {METHOD_POST, "/v1/reload",     admin_reload,     true,  "start a successor, which takes over; answers when it has, or has failed to"},
 #if HOLDFAST_HOOKS
     {METHOD_POST, "/v1/test/wedge", admin_test_wedge, true,  "?worker=N: block a worker for ever"},
 #endif

@@ -39,11 +39,22 @@ struct admin_snapshot {
     size_t n_descriptors;
 };
 
+/* How a reload came out. */
+struct admin_reload {
+    uint64_t generation;     /* the successor's; 0: the reload has failed */
+    const char *reason;      /* … why */
+    usec_t start, hand_over; /* until the successor was ready; from then until it led */
+};
+typedef void (*admin_reload_done)(void *userdata, const struct admin_reload *outcome);
+
 struct admin_options {
     const struct config *config;
     const struct metrics *metrics;
     const struct health *health; /* what is observed of the targets; NULL: not known */
     void (*snapshot)(void *userdata, struct admin_snapshot *ret);
+    /* Begins a reload; `done` is called once, later. Or a negative errno, nothing begun, and why: -EALREADY
+     * and -EBUSY say that it is not the time. May be NULL. */
+    int (*reload)(void *userdata, admin_reload_done done, void *done_userdata, struct strbuf *error);
     /* Test hook, only asked for in builds with hooks: blocks a worker for ever. May be NULL. */
     void (*wedge)(void *userdata, unsigned worker);
     void *userdata;

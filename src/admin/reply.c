@@ -104,6 +104,8 @@ static const char *status_title(int status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 409:
+        return "Conflict";
     default:
         return "Error";
     }

@@ -31,6 +31,9 @@ void admin_livez(const struct admin *admin, const struct handler_request *reques
                  struct handler_reply *reply);
 void admin_readyz(const struct admin *admin, const struct handler_request *request,
                   struct handler_reply *reply);
+/* reload.c */
+void admin_reload(const struct admin *admin, const struct handler_request *request,
+                  struct handler_reply *reply);
 /* hooks.c */
 void admin_test_wedge(const struct admin *admin, const struct handler_request *request,
                       struct handler_reply *reply);

@@ -54,13 +54,15 @@ struct gateway_config {
     unsigned threads; /* never 0: "auto" is resolved to the number of usable CPUs */
     usec_t drain;     /* DrainSec=; USEC_INFINITY: auto */
     enum access_log access_log;
-    uint64_t max_body_size; /* default for listeners and routes */
-    usec_t head_timeout;    /* HeadTimeoutSec=: from the first byte of a request head to its end */
-    usec_t body_timeout;    /* BodyTimeoutSec=: between two arrivals of request body bytes */
-    usec_t idle_timeout;    /* IdleTimeoutSec=: keep-alive connection without a request */
-    usec_t send_timeout;    /* SendTimeoutSec=: response bytes that the client does not take */
-    usec_t quiet;           /* QuietSec=: how long idle connections may still bring a request at stop */
-    char *state_directory;  /* $STATE_DIRECTORY, else /var/lib/holdfast */
+    uint64_t max_body_size;   /* default for listeners and routes */
+    usec_t head_timeout;      /* HeadTimeoutSec=: from the first byte of a request head to its end */
+    usec_t body_timeout;      /* BodyTimeoutSec=: between two arrivals of request body bytes */
+    usec_t idle_timeout;      /* IdleTimeoutSec=: keep-alive connection without a request */
+    usec_t send_timeout;      /* SendTimeoutSec=: response bytes that the client does not take */
+    usec_t quiet;             /* QuietSec=: how long idle connections may still bring a request at stop */
+    usec_t reload_timeout;    /* ReloadTimeoutSec=: how long a successor may take until it is ready */
+    unsigned max_generations; /* MaxGenerations=: with those that still drain */
+    char *state_directory;    /* $STATE_DIRECTORY, else /var/lib/holdfast */
     struct config_place place;
 };
 

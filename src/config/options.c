@@ -44,6 +44,10 @@ static const struct config_option options[] = {
      "how long a connection is kept without a request"},
     {SECTION_GATEWAY, "SendTimeoutSec", &option_timeout, GATEWAY(send_timeout), 0, NULL, TIMEOUT, "1min",
      "how long a client may take no bytes of a response"},
+    {SECTION_GATEWAY, "ReloadTimeoutSec", &option_finite, GATEWAY(reload_timeout), 0, NULL, FINITE, "1min",
+     "how long the successor may take at a reload until it is ready"},
+    {SECTION_GATEWAY, "MaxGenerations", &option_generations, GATEWAY(max_generations), 0, NULL, "2 to 64",
+     "4", "how many generations may exist at once: the one that serves, and those that still drain"},
 
     {SECTION_LISTENER, "Protocol", &option_choice, LISTENER(protocol), 0, protocols, "http or https", "http",
      "what is spoken on the listener's sockets"},

@@ -139,6 +139,13 @@ static bool parse_pool_size(const struct config_option *option, const char *valu
 }
 const struct option_type option_pool_size = {parse_pool_size};
 
+static bool parse_generations(const struct config_option *option, const char *value, void *member,
+                              struct strbuf *error)
+{
+    return parse_unsigned(value, 2, 64, member, error);
+}
+const struct option_type option_generations = {parse_generations};
+
 /* Strings */
 
 static void reset_string(void *member)

@@ -3,15 +3,16 @@
 
 #include "config/options.h"
 
-extern const struct option_type option_bool;      /* bool */
-extern const struct option_type option_choice;    /* an enum, by the row's words */
-extern const struct option_type option_size;      /* uint64_t */
-extern const struct option_type option_timeout;   /* usec_t from 1 ms, or infinity */
-extern const struct option_type option_finite;    /* usec_t from 1 ms */
-extern const struct option_type option_pause;     /* usec_t from 0 to an hour */
-extern const struct option_type option_drain;     /* usec_t, infinity for "auto" */
-extern const struct option_type option_threads;   /* unsigned, never 0 */
-extern const struct option_type option_pool_size; /* unsigned */
+extern const struct option_type option_bool;        /* bool */
+extern const struct option_type option_choice;      /* an enum, by the row's words */
+extern const struct option_type option_size;        /* uint64_t */
+extern const struct option_type option_timeout;     /* usec_t from 1 ms, or infinity */
+extern const struct option_type option_finite;      /* usec_t from 1 ms */
+extern const struct option_type option_pause;       /* usec_t from 0 to an hour */
+extern const struct option_type option_drain;       /* usec_t, infinity for "auto" */
+extern const struct option_type option_threads;     /* unsigned, never 0 */
+extern const struct option_type option_pool_size;   /* unsigned */
+extern const struct option_type option_generations; /* unsigned, 2 to 64 */
 
 extern const struct option_type option_name; /* checked only: the reference is resolved when all is read */
 extern const struct option_type option_path; /* char *: absolute, no slash at its end */

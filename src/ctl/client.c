@@ -83,8 +83,8 @@ static int explain(const struct ctl_options *options, CURL *curl, CURLcode code,
     }
 }
 
-int client_get(const struct ctl_options *options, const char *path, struct client_answer *ret,
-               struct strbuf *reason)
+static int request(const struct ctl_options *options, const char *path, bool post, struct client_answer *ret,
+                   struct strbuf *reason)
 {
     if (strlen(options->admin) >= sizeof(((struct sockaddr_un *)NULL)->sun_path) || !*options->admin) {
         strbuf_addf(reason, "'%s' cannot be the path of a socket: at most %zu bytes are possible",
@@ -113,11 +113,28 @@ int client_get(const struct ctl_options *options, const char *path, struct clien
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &ret->body);
 
+    if (post) {
+        curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, 0L);
+    }
+
     CURLcode code = curl_easy_perform(curl);
     if (code != CURLE_OK)
         return explain(options, curl, code, details, reason);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
     return 0;
+}
+
+int client_get(const struct ctl_options *options, const char *path, struct client_answer *ret,
+               struct strbuf *reason)
+{
+    return request(options, path, false, ret, reason);
+}
+
+int client_post(const struct ctl_options *options, const char *path, struct client_answer *ret,
+                struct strbuf *reason)
+{
+    return request(options, path, true, ret, reason);
 }
 
 json_t *client_parse(const struct ctl_options *options, const struct client_answer *answer,

@@ -16,8 +16,12 @@ struct client_answer {
 int client_get(const struct ctl_options *options, const char *path, struct client_answer *ret,
                struct strbuf *reason) _warn_unused_;
 
-/* The same for verbs that can do nothing but show it: a failure, or a status other than 200, is told on
- * stderr. */
+/* The same by POST, without a body: the answer may take as long as what is asked for. */
+int client_post(const struct ctl_options *options, const char *path, struct client_answer *ret,
+                struct strbuf *reason) _warn_unused_;
+
+/* As client_get(), for verbs that can do nothing but show it: a failure, or a status other than 200, is told
+ * on stderr. */
 int client_get_or_tell(const struct ctl_options *options, const char *path, struct client_answer *ret)
     _warn_unused_;
 /* The answer as a JSON object; the caller drops the reference. NULL when it is none; the reason is added. */

@@ -27,6 +27,7 @@ struct ctl_verb {
     /* `arguments` ends with NULL. Returns the exit status. */
     int (*run)(const struct ctl_options *options, char **arguments);
     const char *help;
+    usec_t timeout; /* for the answer, where --timeout does not say; 0: the default */
 };
 
 /* The table of all verbs; ends with a row without a name. */
@@ -39,4 +40,5 @@ int ctl_help(const struct ctl_options *options, char **arguments);
 int ctl_status(const struct ctl_options *options, char **arguments);
 int ctl_health(const struct ctl_options *options, char **arguments);
 int ctl_metrics(const struct ctl_options *options, char **arguments);
+int ctl_reload(const struct ctl_options *options, char **arguments);
 int ctl_check(const struct ctl_options *options, char **arguments);

@@ -1,7 +1,7 @@
 # bash completion for holdfastctl(1)
 
 _holdfastctl() {
-    local verbs='status health metrics check help'
+    local verbs='status health metrics reload check help'
     local options='--admin --help --json --timeout --version'
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local verb='' word skip=''

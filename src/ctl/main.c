@@ -44,7 +44,8 @@ int ctl_help(const struct ctl_options *options, char **arguments)
            "  --admin PATH    the gateway's admin socket (default: $HOLDFAST_ADMIN,\n"
            "                  or " DEFAULT_ADMIN ")\n"
            "  --json          print JSON\n"
-           "  --timeout TIME  wait that long for an answer, for example 500ms (default: 5s)\n"
+           "  --timeout TIME  wait that long for an answer, for example 500ms (default: 5s;\n"
+           "                  reload: as long as it takes)\n"
            "  -h, --help      print this help\n"
            "  --version       print the version\n"
            "\nExit status: 0 done, 1 refused or failed, 2 usage.\n");
@@ -99,7 +100,10 @@ static int run_verb(const struct ctl_options *options, char **words)
         ctl_error("%s has no JSON form", verb->name);
         return usage_hint();
     }
-    return verb->run(options, words + 1);
+    struct ctl_options own = *options;
+    if (own.timeout == 0)
+        own.timeout = verb->timeout != 0 ? verb->timeout : DEFAULT_TIMEOUT;
+    return verb->run(&own, words + 1);
 }
 
 /* Options from the environment, for what the command line leaves open. */
@@ -127,7 +131,7 @@ static int finish_output(int status)
 
 int main(int argc, char **argv)
 {
-    struct ctl_options options = {.admin = DEFAULT_ADMIN, .timeout = DEFAULT_TIMEOUT};
+    struct ctl_options options = {.admin = DEFAULT_ADMIN};
     take_environment(&options);
 
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {

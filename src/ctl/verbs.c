@@ -6,6 +6,7 @@ const struct ctl_verb ctl_verbs[] = {
     {"status",  "",       0, true,  ctl_status,  "show state, listeners, routes, upstreams, and counters"},
     {"health",  "",       0, true,  ctl_health,  "say, also by the exit status, whether requests are taken"},
     {"metrics", "",       0, false, ctl_metrics, "print all counters in Prometheus' text format"},
+    {"reload",  "",       0, true,  ctl_reload,  "let a new process take over, with the configuration of now", USEC_INFINITY},
     {"check",   "[FILE]", 1, false, ctl_check,   "check the configuration, or FILE; changes nothing"},
     {"help",    "",       0, false, ctl_help,    "print this help"},
     {NULL},

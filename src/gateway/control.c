@@ -48,14 +48,25 @@ int control_new(struct control **ret, const struct control_options *options)
     int r = 0;
     if (n_sockets > 0)
         r = server_new(&control->server, &server);
-    if (r == 0 && control->server)
-        r = server_start_accepting(control->server);
     if (r < 0) {
         control_free(control);
         return r;
     }
     *ret = control;
     return 0;
+}
+
+int control_accept(struct control *control)
+{
+    return control->server ? server_start_accepting(control->server) : 0;
+}
+
+void control_retire(struct control *control)
+{
+    if (!control->server)
+        return;
+    server_stop_accepting(control->server);
+    server_drain(control->server, 0);
 }
 
 struct control *control_free(struct control *control)

@@ -16,7 +16,11 @@ struct control_options {
     const struct descriptors *descriptors;
 };
 
-/* Accepts from the start: that a gateway is starting is an answer too. */
 int control_new(struct control **ret, const struct control_options *options) _warn_unused_;
+/* From now on the API answers: from the start, since that a gateway is starting is an answer too; but where
+ * there is a predecessor it is that one's until we lead. */
+int control_accept(struct control *control) _warn_unused_;
+/* Answers what has been asked, and leaves the rest to the successor. */
+void control_retire(struct control *control);
 /* Ends what connections are left. Accepts NULL, returns NULL. */
 struct control *control_free(struct control *control);

@@ -9,6 +9,7 @@ struct crew {
     struct worker_state *states;
     uint64_t *turns;
     struct crew_state sum;
+    size_t next; /* to adopt a connection */
 };
 
 static void collect_sockets(struct crew *crew, const struct crew_options *options)
@@ -82,6 +83,17 @@ void crew_drain(struct crew *crew, usec_t quiet)
 {
     for (size_t i = 0; i < crew->n_workers; i++)
         worker_drain(crew->workers[i], quiet);
+}
+
+void crew_give_away(struct crew *crew, usec_t quiet, connection_taker taker, void *userdata)
+{
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_give_away(crew->workers[i], quiet, taker, userdata);
+}
+
+void crew_adopt(struct crew *crew, const struct moving_connection *connection)
+{
+    worker_adopt(crew->workers[crew->next++ % crew->n_workers], connection);
 }
 
 void crew_cut(struct crew *crew)

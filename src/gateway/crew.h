@@ -23,6 +23,10 @@ struct crew *crew_free(struct crew *crew);
 /* Messages to all; what becomes of them shows in crew_look(). */
 void crew_accept(struct crew *crew);
 void crew_drain(struct crew *crew, usec_t quiet);
+/* See server_give_away(); the taker is called on the workers' threads. */
+void crew_give_away(struct crew *crew, usec_t quiet, connection_taker taker, void *userdata);
+/* One of them, in turn, serves a connection from elsewhere; see server_adopt(). */
+void crew_adopt(struct crew *crew, const struct moving_connection *connection);
 void crew_cut(struct crew *crew);
 void crew_poke(struct crew *crew);
 void crew_wedge(struct crew *crew, size_t worker);

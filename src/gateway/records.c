@@ -83,3 +83,71 @@ void record_stop(struct journal *journal, const struct metrics *metrics)
     journal_send(journal, &record, "stopped: %" PRIu64 " request%s answered, %" PRIu64 " cut",
                  totals.requests, totals.requests == 1 ? "" : "s", totals.cut);
 }
+
+static const char *milliseconds(char text[FORMAT_DURATION_MAX], usec_t t)
+{
+    return format_duration(text, t / USEC_PER_MSEC * USEC_PER_MSEC);
+}
+
+void record_reload(struct journal *journal, uint64_t successor)
+{
+    struct journal_record record;
+    journal_begin(&record, EVENT_RELOAD);
+    journal_add_u64(&record, FIELD_SUCCESSOR, successor);
+    journal_send(journal, &record, "reload: starting generation %" PRIu64, successor);
+}
+
+void record_reload_failed(struct journal *journal, uint64_t successor, const char *reason)
+{
+    /* The successor has written a record for each; here the first stands for them. */
+    const size_t first = strcspn(reason, "\n");
+    size_t more = 0;
+    for (const char *p = reason + first; *p; p++)
+        more += *p == '\n';
+    struct journal_record record;
+    journal_begin(&record, EVENT_RELOAD_FAILED);
+    journal_add_u64(&record, FIELD_SUCCESSOR, successor);
+    journal_add_string(&record, FIELD_REASON, reason);
+    if (more == 0)
+        journal_send(journal, &record, "reload failed, this generation serves on: %s", reason);
+    else
+        journal_send(journal, &record, "reload failed, this generation serves on: %.*s (and %zu more)",
+                     (int)first, reason, more);
+}
+
+void record_replaced(struct journal *journal, uint64_t successor, pid_t pid, const struct reload_times *times)
+{
+    char start[FORMAT_DURATION_MAX], hand_over[FORMAT_DURATION_MAX];
+    struct journal_record record;
+    journal_begin(&record, EVENT_REPLACED);
+    journal_add_u64(&record, FIELD_SUCCESSOR, successor);
+    journal_add_u64(&record, FIELD_SUCCESSOR_PID, (uint64_t)pid);
+    journal_add_u64(&record, FIELD_START_USEC, times->start);
+    journal_add_u64(&record, FIELD_HAND_OVER_USEC, times->hand_over);
+    journal_send(journal, &record,
+                 "replaced by generation %" PRIu64 " (PID %d), ready after %s, leading %s later", successor,
+                 (int)pid, milliseconds(start, times->start), milliseconds(hand_over, times->hand_over));
+}
+
+void record_took_over(struct journal *journal, uint64_t predecessor, usec_t duration)
+{
+    char text[FORMAT_DURATION_MAX];
+    struct journal_record record;
+    journal_begin(&record, EVENT_TOOK_OVER);
+    journal_add_u64(&record, FIELD_PREDECESSOR, predecessor);
+    journal_add_u64(&record, FIELD_DURATION_USEC, duration);
+    journal_send(journal, &record, "took over from generation %" PRIu64 " after %s", predecessor,
+                 milliseconds(text, duration));
+}
+
+void record_predecessor_ended(struct journal *journal, uint64_t predecessor, uint64_t answered, uint64_t cut)
+{
+    struct journal_record record;
+    journal_begin(&record, EVENT_PREDECESSOR_ENDED);
+    journal_add_u64(&record, FIELD_PREDECESSOR, predecessor);
+    journal_add_u64(&record, FIELD_REQUESTS, answered);
+    journal_add_u64(&record, FIELD_CUT, cut);
+    journal_send(journal, &record,
+                 "generation %" PRIu64 " has ended: %" PRIu64 " request%s answered, %" PRIu64 " cut",
+                 predecessor, answered, answered == 1 ? "" : "s", cut);
+}

@@ -65,17 +65,64 @@ static void tell_begin(struct stop *stop, const char *why, const struct crew_sta
     stop->told_at = now_monotonic();
 }
 
-void stop_begin(struct stop *stop, const char *why)
+static usec_t begin(struct stop *stop, const char *why)
 {
     const usec_t began = now_monotonic();
-    notify_stopping(stop->notify, began);
-
-    const usec_t timeout_stop = ask_timeout_stop(stop);
-    const usec_t budget = drain_budget(stop->config->gateway.drain, timeout_stop);
-    drain_begin(&stop->drain, began, budget, timeout_stop);
+    stop->timeout_stop = ask_timeout_stop(stop);
+    const usec_t budget = drain_budget(stop->config->gateway.drain, stop->timeout_stop);
+    drain_begin(&stop->drain, began, budget, stop->timeout_stop);
     tell_begin(stop, why, crew_look(stop->crew), budget);
-    /* Connections must not be open to further requests when what runs is cut. */
-    crew_drain(stop->crew, usec_min(stop->config->gateway.quiet, budget / 2));
+    return budget;
+}
+
+/* Connections must not be open to further requests when what runs is cut. */
+static usec_t quiet_time(const struct stop *stop, usec_t budget)
+{
+    return usec_min(stop->config->gateway.quiet, budget / 2);
+}
+
+void stop_begin(struct stop *stop, const char *why)
+{
+    notify_stopping(stop->notify, now_monotonic());
+    const usec_t budget = begin(stop, why);
+    crew_drain(stop->crew, quiet_time(stop, budget));
+}
+
+void stop_begin_replaced(struct stop *stop, const char *why, connection_taker taker, void *userdata)
+{
+    stop->taker = taker;
+    stop->taker_userdata = userdata;
+    crew_give_away(stop->crew, USEC_INFINITY, taker, userdata); /* first of all: it waits for nothing */
+    begin(stop, why);
+    drain_keep_idle(&stop->drain);
+}
+
+static void end_idle(struct stop *stop, usec_t now)
+{
+    const usec_t quiet = quiet_time(stop, usec_sub(stop->drain.deadline, now));
+    if (stop->taker)
+        crew_give_away(stop->crew, quiet, stop->taker, stop->taker_userdata);
+    else
+        crew_drain(stop->crew, quiet);
+}
+
+void stop_end_taking(struct stop *stop)
+{
+    stop->taker = NULL;
+    stop->drain.idle_end = USEC_INFINITY;
+    end_idle(stop, now_monotonic());
+}
+
+void stop_shorten(struct stop *stop, usec_t budget)
+{
+    if (stop->drain.phase != DRAIN_RUNNING)
+        return;
+    const usec_t now = now_monotonic();
+    if (budget == USEC_INFINITY)
+        budget = drain_budget(stop->config->gateway.drain, stop->timeout_stop);
+    stop->drain.deadline = usec_min(stop->drain.deadline, usec_add(now, budget));
+    stop->drain.idle_end = USEC_INFINITY;
+    end_idle(stop, now);
 }
 
 void stop_hasten(struct stop *stop)
@@ -130,6 +177,8 @@ usec_t stop_step(struct stop *stop)
         notify_extend_timeout(stop->notify, stop->drain.extend_by);
     if (actions.log_progress)
         tell_progress(stop, crew, now);
+    if (actions.end_idle)
+        end_idle(stop, now);
     if (actions.cut)
         crew_cut(stop->crew);
     if (actions.done) {

@@ -1,5 +1,6 @@
 #pragma once
-/* A stop, carried out: lifecycle/drain.h plans it, this tells the workers, systemd and the journal. */
+/* The end of a generation, carried out: lifecycle/drain.h plans it, this tells the workers, systemd and the
+ * journal. */
 
 #include "gateway/crew.h"
 #include "lifecycle/drain.h"
@@ -11,12 +12,25 @@ struct stop {
     struct notify *notify;
     struct journal *journal;
     struct drain drain;
+    usec_t timeout_stop;    /* of the unit */
+    connection_taker taker; /* NULL: nobody takes idle connections */
+    void *taker_userdata;
     size_t told_requests, told_connections; /* in the last record of progress */
     usec_t told_at;
 };
 
-/* Begins to drain all workers. Asks systemd how long that may take, for which it waits at most a second. */
+/* Begins to drain all workers, and tells systemd. Asks it how long that may take, for which it waits at most
+ * a second. */
 void stop_begin(struct stop *stop, const char *why);
+/* The same for a generation that was replaced and is silent towards systemd: idle connections go to the
+ * taker, those that cannot move are kept until the deadline comes near. */
+void stop_begin_replaced(struct stop *stop, const char *why, connection_taker taker, void *userdata);
+/* Nobody takes connections any more: they are ended like the others. What is on its way to the taker still
+ * comes. */
+void stop_end_taking(struct stop *stop);
+/* The drain is to be over within `budget` from now; USEC_INFINITY: as a stop of the unit grants. Never later
+ * than it was to be before. */
+void stop_shorten(struct stop *stop, usec_t budget);
 /* Ends the drain now, as if its deadline had come. */
 void stop_hasten(struct stop *stop);
 /* Does what is due. Returns when to call again, or 0 when the stop is complete. */

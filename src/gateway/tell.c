@@ -11,6 +11,23 @@ void tell_on_stderr(const struct config_report *report)
     }
 }
 
+void tell_in_short(const struct config_report *report, struct strbuf *out)
+{
+    enum { SIZE_MAX_SHORT = 16 * 1024 }; /* a message has a bound, and a reader, too */
+    size_t n = 0;
+    for (size_t i = 0; i < report->n_problems; i++) {
+        if (!report->problems[i].is_error)
+            continue;
+        if (out->size > SIZE_MAX_SHORT)
+            break;
+        if (n++ > 0)
+            strbuf_add_string(out, "\n");
+        config_problem_format(&report->problems[i], out);
+    }
+    if (n < report->n_errors)
+        strbuf_addf(out, "\n… and %zu more", report->n_errors - n);
+}
+
 static void add_if_known(struct journal_record *record, const char *name, const char *value)
 {
     if (value)

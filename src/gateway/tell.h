@@ -4,6 +4,8 @@
 #include "config/report.h"
 #include "journal/journal.h"
 
+/* The errors alone, a line each: for whoever asked for a reload. */
+void tell_in_short(const struct config_report *report, struct strbuf *out);
 /* One line on stderr each. */
 void tell_on_stderr(const struct config_report *report);
 

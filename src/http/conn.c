@@ -95,23 +95,43 @@ static void on_handshake_timeout(h2o_timeout_entry_t *entry)
     conn_abort(container_of(entry, struct conn, timer));
 }
 
-void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
+static struct conn *conn_new(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn));
-    *conn = (struct conn){
-        .server = server, .origin = origin, .sock = sock, .kind = CONN_HANDSHAKE, .linger_fd = -1};
+    *conn = (struct conn){.server = server,
+                          .origin = origin,
+                          .sock = sock,
+                          .kind = CONN_HANDSHAKE,
+                          .accepted_at = h2o_now(server->context.loop),
+                          .linger_fd = -1};
     conn->timer.cb = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
     server_count_connections(server, 1);
     sock->on_close.cb = on_close;
     sock->on_close.data = conn;
+    return conn;
+}
 
+void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
+{
+    struct conn *conn = conn_new(server, origin, sock);
     if (origin->tls) {
         server_timer_start(server, &conn->timer, HANDSHAKE_TIMEOUT);
         h2o_socket_ssl_handshake(sock, tls_config_ssl(origin->tls), NULL, on_handshake);
     } else {
         http1_start(conn);
     }
+}
+
+void conn_adopted(struct server *server, const struct server_socket *origin,
+                  const struct moving_connection *connection)
+{
+    h2o_socket_t *sock = h2o_evloop_socket_create(server->context.loop, connection->fd,
+                                                  H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    struct conn *conn = conn_new(server, origin, sock);
+    conn->accepted_at -= MIN((uint64_t)connection->age_ms, conn->accepted_at);
+    conn->idle_before = connection->idle_ms;
+    http1_start(conn);
 }
 
 const char *conn_peer(struct conn *conn)

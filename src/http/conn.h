@@ -26,6 +26,8 @@ struct conn {
     enum conn_kind kind;
     unsigned n_exchanges;      /* requests in progress */
     bool busy;                 /* a request has begun to arrive or is in progress */
+    uint64_t accepted_at;      /* in the loop's milliseconds */
+    uint32_t idle_before;      /* HTTP/1: how long it was idle elsewhere before it came here, in ms */
     bool closing;              /* we are ending it: nothing more is expected from it */
     int linger_fd;             /* HTTP/2: a duplicate kept for the lingering close, -1 otherwise */
     usec_t goaway_at;          /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
@@ -38,6 +40,9 @@ struct conn {
 
 /* Takes a freshly accepted socket. */
 void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock);
+/* Takes one that another process has accepted, and that is idle. */
+void conn_adopted(struct server *server, const struct server_socket *origin,
+                  const struct moving_connection *connection);
 /* The connection behind a request. */
 struct conn *conn_of(h2o_conn_t *conn);
 struct conn *conn_of_socket(h2o_socket_t *sock);

@@ -76,6 +76,18 @@ void http1_close_incomplete(struct http1 *h)
     http1_close(h, false);
 }
 
+/* An adopted connection was idle elsewhere already. Eighths of the timeout, since the lengths of timers must
+ * be few; never less than one, since the client may count from a moment that we do not know. */
+static usec_t idle_limit(const struct http1 *h)
+{
+    const usec_t timeout = h->conn->origin->listener->idle_timeout;
+    const usec_t part = timeout / 8;
+    if (h->conn->idle_before == 0 || timeout == USEC_INFINITY || part == 0)
+        return timeout;
+    const usec_t parts = h->conn->idle_before * USEC_PER_MSEC / part;
+    return timeout - MIN(parts, (usec_t)7) * part;
+}
+
 void http1_set_state(struct http1 *h, enum http1_state state)
 {
     struct server *server = h->conn->server;
@@ -84,12 +96,13 @@ void http1_set_state(struct http1 *h, enum http1_state state)
     h->state = state;
     switch (state) {
     case HTTP1_IDLE:
-        limit = server->draining && !server->taker ? server_idle_stage(server)
-                                                   : h->conn->origin->listener->idle_timeout;
+        limit =
+            server->draining && server->quiet != USEC_INFINITY ? server_idle_stage(server) : idle_limit(h);
         conn_set_busy(h->conn, false);
         break;
     case HTTP1_HEAD:
         limit = server_gateway(server)->head_timeout;
+        h->conn->idle_before = 0;
         conn_set_busy(h->conn, true);
         break;
     case HTTP1_BODY:
@@ -241,10 +254,22 @@ bool http1_is_movable(const struct http1 *h)
     return h->conn->server->taker && h->state == HTTP1_IDLE && !h->sock->ssl && h->sock->input->size == 0;
 }
 
+static uint32_t elapsed_ms(uint64_t since, uint64_t now)
+{
+    return now > since ? (uint32_t)MIN(now - since, (uint64_t)UINT32_MAX) : 0; /* clocks are set, too */
+}
+
 void http1_give_away(struct http1 *h)
 {
     struct server *server = h->conn->server;
-    const struct listener_config *listener = h->conn->origin->listener;
+    const uint64_t now = h2o_now(server->context.loop);
+    const uint64_t idle_since = h2o_timeout_is_linked(&h->timer) ? h->timer.registered_at : now;
+    struct moving_connection moving = {
+        .listener = h->conn->origin->listener,
+        .age_ms = elapsed_ms(h->conn->accepted_at, now),
+        .idle_ms =
+            (uint32_t)MIN((uint64_t)h->conn->idle_before + elapsed_ms(idle_since, now), (uint64_t)UINT32_MAX),
+    };
     h2o_socket_t *sock = h->sock;
     h2o_socket_export_t export;
 
@@ -252,7 +277,8 @@ void http1_give_away(struct http1 *h)
     h2o_socket_read_stop(sock);
     h2o_socket_export(sock, &export); /* frees the conn, too; cannot fail without TLS */
     h2o_buffer_dispose(&export.input);
-    server->taker(server->taker_userdata, export.fd, listener);
+    moving.fd = export.fd;
+    server->taker(server->taker_userdata, &moving);
 }
 
 void http1_drain(struct conn *conn)

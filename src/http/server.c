@@ -281,25 +281,24 @@ void server_drain(struct server *server, usec_t quiet)
     begin_drain(server);
 }
 
-void server_give_away(struct server *server, connection_taker taker, void *userdata)
+void server_give_away(struct server *server, usec_t quiet, connection_taker taker, void *userdata)
 {
+    server->quiet = quiet;
     server->taker = taker;
     server->taker_userdata = userdata;
     begin_drain(server);
 }
 
-bool server_adopt(struct server *server, int fd, const struct listener_config *listener)
+bool server_adopt(struct server *server, const struct moving_connection *connection)
 {
     for (size_t i = 0; i < server->options.n_sockets; i++) {
         const struct server_socket *socket = &server->options.sockets[i];
-        if (socket->listener == listener) {
-            conn_accepted(
-                server, socket,
-                h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION));
+        if (socket->listener == connection->listener && !socket->tls) {
+            conn_adopted(server, socket, connection);
             return true;
         }
     }
-    close(fd);
+    close(connection->fd);
     return false;
 }
 

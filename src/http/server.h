@@ -50,17 +50,22 @@ void server_stop_accepting(struct server *server);
 /* Finishes what is in progress: HTTP/1 answers carry Connection: close, idle connections get `quiet` in which
  * a late request is still answered, HTTP/2 gets GOAWAY in two steps, upgraded connections go on. */
 void server_drain(struct server *server, usec_t quiet);
-/* Takes over the socket of an idle plaintext HTTP/1 connection, which goes on living elsewhere. Consumes fd.
- */
-typedef void (*connection_taker)(void *userdata, int fd, const struct listener_config *listener);
+/* An idle plaintext HTTP/1 connection on its way from one process to another. */
+struct moving_connection {
+    int fd; /* belongs to whoever has the connection */
+    const struct listener_config *listener;
+    uint32_t age_ms, idle_ms; /* since it was accepted, and since its last response */
+};
+/* Takes over a connection that goes on living elsewhere; is called on the thread of the server. */
+typedef void (*connection_taker)(void *userdata, const struct moving_connection *connection);
 /* As server_drain(), but idle plaintext HTTP/1 connections are given away, those that are idle now and each
  * as it becomes idle; their clients see nothing. What cannot move (TLS, HTTP/2, tunnels) finishes here: idle
- * TLS connections are answered once more, until server_drain() or server_cut(). The taker is called on this
- * thread. */
-void server_give_away(struct server *server, connection_taker taker, void *userdata);
+ * TLS connections get `quiet` in which one more request is answered; USEC_INFINITY: as long as they would
+ * have had anyway. May be called again to set an end to that. */
+void server_give_away(struct server *server, usec_t quiet, connection_taker taker, void *userdata);
 /* Serves a connection that another process gave away, as if it had been accepted on a socket of the listener.
- * Consumes fd; false when no socket of that listener is served here. */
-bool server_adopt(struct server *server, int fd, const struct listener_config *listener);
+ * Closes it, and returns false, when no socket of that listener is served here. */
+bool server_adopt(struct server *server, const struct moving_connection *connection);
 /* Ends whatever is left, one record each. Returns the number of requests that were cut. */
 size_t server_cut(struct server *server);
 /* No connection is left. */

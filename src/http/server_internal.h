@@ -18,7 +18,7 @@ struct server_upstream {
     struct client_pool **pools; /* by target index */
 };
 
-#define SERVER_MAX_TIMEOUTS 32
+#define SERVER_MAX_TIMEOUTS 64
 
 struct server {
     struct server_options options;
@@ -48,7 +48,7 @@ struct server {
     bool draining;
     connection_taker taker; /* while idle connections are given away */
     void *taker_userdata;
-    usec_t quiet; /* of the drain */
+    usec_t quiet; /* of the drain; USEC_INFINITY: idle connections have all their time */
     unsigned stage;
     struct loop_timer *http2_timer;
 

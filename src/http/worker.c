@@ -30,8 +30,7 @@ struct message {
     usec_t quiet;
     connection_taker taker;
     void *userdata;
-    int fd;
-    const struct listener_config *listener;
+    struct moving_connection connection;
 };
 
 static void post(void (*callback)(void *userdata), struct message values)
@@ -102,7 +101,7 @@ static void do_give_away(void *userdata)
     struct message *message = userdata;
 
     stop_accepting(message->worker);
-    server_give_away(message->worker->server, message->taker, message->userdata);
+    server_give_away(message->worker->server, message->quiet, message->taker, message->userdata);
     free(message);
 }
 
@@ -110,7 +109,7 @@ static void do_adopt(void *userdata)
 {
     struct message *message = userdata;
 
-    server_adopt(message->worker->server, message->fd, message->listener);
+    server_adopt(message->worker->server, &message->connection);
     free(message);
 }
 
@@ -196,14 +195,15 @@ void worker_drain(struct worker *worker, usec_t quiet)
     post(do_drain, (struct message){.worker = worker, .quiet = quiet});
 }
 
-void worker_give_away(struct worker *worker, connection_taker taker, void *userdata)
+void worker_give_away(struct worker *worker, usec_t quiet, connection_taker taker, void *userdata)
 {
-    post(do_give_away, (struct message){.worker = worker, .taker = taker, .userdata = userdata});
+    post(do_give_away,
+         (struct message){.worker = worker, .quiet = quiet, .taker = taker, .userdata = userdata});
 }
 
-void worker_adopt(struct worker *worker, int fd, const struct listener_config *listener)
+void worker_adopt(struct worker *worker, const struct moving_connection *connection)
 {
-    post(do_adopt, (struct message){.worker = worker, .fd = fd, .listener = listener});
+    post(do_adopt, (struct message){.worker = worker, .connection = *connection});
 }
 
 void worker_cut(struct worker *worker)

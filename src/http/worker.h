@@ -27,9 +27,9 @@ struct worker *worker_free(struct worker *worker);
 void worker_accept(struct worker *worker);
 void worker_drain(struct worker *worker, usec_t quiet);
 /* See server_give_away(); the taker is called on the worker's thread. */
-void worker_give_away(struct worker *worker, connection_taker taker, void *userdata);
-/* See server_adopt(). Consumes fd. */
-void worker_adopt(struct worker *worker, int fd, const struct listener_config *listener);
+void worker_give_away(struct worker *worker, usec_t quiet, connection_taker taker, void *userdata);
+/* See server_adopt(). */
+void worker_adopt(struct worker *worker, const struct moving_connection *connection);
 void worker_cut(struct worker *worker);
 /* Asks the loop to turn now, so that worker_turns() moves even when nothing happens. */
 void worker_poke(struct worker *worker);

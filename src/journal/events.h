@@ -28,6 +28,11 @@
     X(EVENT_WORKER_WEDGED,    "worker-wedged",    "2aaf8ac3c1504feeb2aa76fb928e56a2", LOG_CRIT)              \
     X(EVENT_RECORDS_LOST,     "records-lost",     "e8c1702e8cbb4f27a66d6ebcb338634b", LOG_WARNING)           \
     X(EVENT_PREDECESSOR_DIED, "predecessor-died", "c91451a367a74956b33a538739b546a9", LOG_WARNING)           \
+    X(EVENT_RELOAD,           "reload",           "d3ba90867d5d4f268f260ff736ca4107", LOG_NOTICE)            \
+    X(EVENT_RELOAD_FAILED,    "reload-failed",    "d4c8445488fe451a9b0ed93b039bf231", LOG_ERR)               \
+    X(EVENT_REPLACED,         "replaced",         "de546bd2485c4bdfa1f4c44aa75eacc1", LOG_NOTICE)            \
+    X(EVENT_TOOK_OVER,        "took-over",        "34cc0ffeafbe4100af9fa724d57f9ae9", LOG_NOTICE)            \
+    X(EVENT_PREDECESSOR_ENDED,"predecessor-ended","f512cc44e3644227a3578a3aa3c28ab6", LOG_INFO)              \
     X(EVENT_STOP,             "stop",             "01b0a83428c4477b92b8f7f76bdd1b3e", LOG_NOTICE)
 
 /* clang-format on */

@@ -39,3 +39,8 @@
 #define FIELD_WORKERS "WORKERS"
 #define FIELD_PREDECESSOR "PREDECESSOR"
 #define FIELD_PID "PID"
+#define FIELD_SUCCESSOR "SUCCESSOR"
+#define FIELD_SUCCESSOR_PID "SUCCESSOR_PID"
+#define FIELD_START_USEC "START_USEC"         /* of a successor: from the request until it was ready */
+#define FIELD_HAND_OVER_USEC "HAND_OVER_USEC" /* … and from then until it led */
+#define FIELD_MOVED "MOVED"                   /* connections that went to another generation */

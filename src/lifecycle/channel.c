@@ -3,8 +3,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define SEND_TIMEOUT USEC_PER_SEC
-
 static void take_fds(struct msghdr *header, struct channel_message *message)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -83,7 +81,7 @@ static int await_room(int fd, int error, usec_t deadline)
     return 0;
 }
 
-int channel_send(int fd, json_t *body, const int *fds, size_t n_fds)
+int channel_send(int fd, json_t *body, const int *fds, size_t n_fds, usec_t patience)
 {
     _cleanup_free_ char *text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
@@ -107,7 +105,7 @@ int channel_send(int fd, json_t *body, const int *fds, size_t n_fds)
         c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
         memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
     }
-    usec_t deadline = now_monotonic() + SEND_TIMEOUT;
+    usec_t deadline = usec_add(now_monotonic(), patience);
     while (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         if (errno == EINTR)
             continue;

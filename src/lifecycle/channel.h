@@ -31,9 +31,12 @@ struct channel_message {
 int channel_receive(int fd, struct channel_message *ret) _warn_unused_;
 void channel_message_deinit(struct channel_message *message);
 
-/* Sends a message; consumes `body`, not the descriptors. Waits at most a second for room. -EPIPE when nobody
- * listens any more, -ETIMEDOUT, -EMSGSIZE. */
-int channel_send(int fd, json_t *body, const int *fds, size_t n_fds) _warn_unused_;
+/* How long one waits for room with a peer that is alive, and takes messages as they come. */
+#define CHANNEL_PATIENCE USEC_PER_SEC
+
+/* Sends a message; consumes `body`, not the descriptors. Waits at most `patience` for room. -EPIPE when
+ * nobody listens any more, -ETIMEDOUT, -EMSGSIZE. */
+int channel_send(int fd, json_t *body, const int *fds, size_t n_fds, usec_t patience) _warn_unused_;
 /* {"type": type, "version": CHANNEL_VERSION} */
 json_t *channel_message_new(const char *type);
 

@@ -36,8 +36,15 @@ void drain_begin(struct drain *drain, usec_t now, usec_t budget, usec_t timeout_
         .began = now,
         .deadline = usec_add(now, budget),
         .next_progress = usec_add(now, PROGRESS_INTERVAL),
+        .idle_end = USEC_INFINITY,
         .next_extend = extends ? now : USEC_INFINITY,
     };
+}
+
+void drain_keep_idle(struct drain *drain)
+{
+    if (drain->deadline != USEC_INFINITY)
+        drain->idle_end = usec_add(drain->began, usec_sub(drain->deadline, drain->began) / 4 * 3);
 }
 
 static void extend(struct drain *drain, usec_t now, struct drain_actions *actions)
@@ -67,7 +74,12 @@ usec_t drain_step(struct drain *drain, usec_t now, bool empty, struct drain_acti
             ret->log_progress = true;
             drain->next_progress = usec_add(now, PROGRESS_INTERVAL);
         }
-        return usec_min(usec_min(drain->deadline, drain->next_progress), drain->next_extend);
+        if (now >= drain->idle_end) {
+            ret->end_idle = true;
+            drain->idle_end = USEC_INFINITY;
+        }
+        return usec_min(usec_min(drain->deadline, drain->idle_end),
+                        usec_min(drain->next_progress, drain->next_extend));
     case DRAIN_CUT:
         if (empty || now >= drain->deadline)
             break;

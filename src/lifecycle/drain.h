@@ -21,6 +21,7 @@ struct drain {
     usec_t began;
     usec_t deadline;
     usec_t next_progress; /* when to log progress */
+    usec_t idle_end;      /* when connections that only wait are to be ended; infinity: were from the start */
     usec_t next_extend;   /* when to send EXTEND_TIMEOUT_USEC next; infinity: never */
     usec_t extend_by;
 };
@@ -32,11 +33,16 @@ usec_t drain_budget(usec_t configured, usec_t timeout_stop);
 /* `timeout_stop` tells whether the budget needs EXTEND_TIMEOUT_USEC. */
 void drain_begin(struct drain *drain, usec_t now, usec_t budget, usec_t timeout_stop);
 
+/* Connections that wait for a request are kept for the first three quarters of the time, rather than ended at
+ * once: for a generation that was replaced, whose clients need not know. */
+void drain_keep_idle(struct drain *drain);
+
 struct drain_actions {
     bool extend; /* send EXTEND_TIMEOUT_USEC=drain->extend_by */
     bool log_progress;
-    bool cut;  /* the deadline is reached: cut what is left (once) */
-    bool done; /* leave */
+    bool end_idle; /* end connections that only wait (once) */
+    bool cut;      /* the deadline is reached: cut what is left (once) */
+    bool done;     /* leave */
 };
 /* `empty`: nothing is left to finish. Returns when to call again. */
 usec_t drain_step(struct drain *drain, usec_t now, bool empty, struct drain_actions *ret);

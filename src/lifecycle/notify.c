@@ -110,7 +110,7 @@ usec_t notify_status(struct notify *notify, usec_t now, const char *format, ...)
 
 usec_t notify_due(struct notify *notify, usec_t now)
 {
-    if (!notify->waits)
+    if (!notify->waits || notify->silent)
         return USEC_INFINITY;
     if (now < status_allowed(notify))
         return status_allowed(notify);
@@ -130,9 +130,9 @@ void notify_extend_timeout(struct notify *notify, usec_t by)
     say(notify, state);
 }
 
-void notify_silence(struct notify *notify)
+void notify_silence(struct notify *notify, bool silent)
 {
-    notify->silent = true;
+    notify->silent = silent;
 }
 
 usec_t notify_watchdog_interval(const struct notify *notify)

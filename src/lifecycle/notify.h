@@ -24,7 +24,8 @@ usec_t notify_status(struct notify *notify, usec_t now, const char *format, ...)
 usec_t notify_due(struct notify *notify, usec_t now);
 void notify_watchdog(struct notify *notify);
 void notify_extend_timeout(struct notify *notify, usec_t by);
-/* From now on say nothing at all (a successor speaks). */
-void notify_silence(struct notify *notify);
+/* Silent: from now on nothing at all is said, since another process is the one that systemd listens to. A
+ * STATUS that comes meanwhile is kept. */
+void notify_silence(struct notify *notify, bool silent);
 /* WATCHDOG_USEC for this process, or 0 when the watchdog is off. */
 usec_t notify_watchdog_interval(const struct notify *notify);

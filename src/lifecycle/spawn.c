@@ -24,6 +24,11 @@ void spawn_remember(char **argv)
     arguments = argv;
 }
 
+const char *spawn_executable(void)
+{
+    return executable;
+}
+
 static bool is_ours(const char *variable)
 {
     static const char *const names[] = {

@@ -12,6 +12,8 @@
 /* Remembers how this process was started, while /proc still tells: the path of the executable (not of the
  * file that may have been removed since) and its arguments. To be called first thing. */
 void spawn_remember(char **argv);
+/* The path that was remembered. */
+const char *spawn_executable(void);
 /* Starts the same again, as a child of our own parent, the service manager, so that it is told how the
  * successor ends, too. The descriptors become 3, 4, … in order with their names, the channel follows; signals
  * are as at a fresh start. *ret_pidfd (the caller's to close) becomes readable when it has ended. All signals

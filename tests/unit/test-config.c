@@ -131,6 +131,7 @@ static void test_everything(void **state)
         &text,
         "[Gateway]\nThreads=3\nDrainSec=20s\nQuietSec=0\nAccessLog=journal\nMaxBodySize=1M\n"
         "HeadTimeoutSec=1s\nBodyTimeoutSec=2s\nIdleTimeoutSec=3s\nSendTimeoutSec=infinity\n"
+        "ReloadTimeoutSec=45s\nMaxGenerations=3\n"
         "[Listener http]\n"
         "[Listener https]\nProtocol=https\nTLSCertificate=/a.crt\nTLSCertificate=/b.crt\nTLSKey=/a.key\n"
         "TLSKey=/b.key\nTLSMinimumVersion=1.3\nTLSClientCA=/ca.crt\nTLSClientVerify=required\nHTTP2=no\n"
@@ -163,6 +164,8 @@ static void test_everything(void **state)
     assert_int_equal(g->body_timeout, 2 * USEC_PER_SEC);
     assert_int_equal(g->idle_timeout, 3 * USEC_PER_SEC);
     assert_true(g->send_timeout == USEC_INFINITY);
+    assert_int_equal(g->reload_timeout, 45 * USEC_PER_SEC);
+    assert_int_equal(g->max_generations, 3);
     assert_string_equal(g->state_directory, "/var/lib/holdfast");
     assert_int_equal(g->place.line, 1);
 
@@ -179,8 +182,8 @@ static void test_everything(void **state)
     assert_int_equal(https->n_certificates, 2);
     assert_string_equal(https->certificates[1].certificate, "/b.crt");
     assert_string_equal(https->certificates[1].key, "/b.key");
-    assert_int_equal(https->certificates[1].certificate_place.line, 15);
-    assert_int_equal(https->certificates[1].key_place.line, 17);
+    assert_int_equal(https->certificates[1].certificate_place.line, 17);
+    assert_int_equal(https->certificates[1].key_place.line, 19);
     assert_int_equal(https->tls_minimum, TLS_VERSION_1_3);
     assert_string_equal(https->client_ca, "/ca.crt");
     assert_int_equal(https->client_verify, CLIENT_VERIFY_REQUIRED);

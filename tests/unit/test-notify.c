@@ -103,7 +103,7 @@ static void test_status_rate(void **state)
 static void test_silence(void **state)
 {
     struct notify *notify = notify_new();
-    notify_silence(notify);
+    notify_silence(notify, true);
     notify_ready(notify, 1);
     notify_status(notify, 1, "x");
     notify_watchdog(notify);

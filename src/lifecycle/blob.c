@@ -1,0 +1,76 @@
+#include "lifecycle/blob.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static int write_all(int fd, const char *data, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = write(fd, data + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int blob_new(const json_t *document, int *ret_fd)
+{
+    char *text = json_dumps(document, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text)
+        return -ENOMEM;
+    const size_t size = strlen(text);
+    _cleanup_close_ int fd = memfd_create("holdfast-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int r = fd < 0 ? -errno : 0;
+    if (r == 0 && size > BLOB_MAX)
+        r = -EFBIG;
+    if (r == 0)
+        r = write_all(fd, text, size);
+    explicit_bzero(text, size); /* there are keys in it */
+    free(text);
+    if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        r = -errno;
+    if (r == 0)
+        *ret_fd = TAKE_FD(fd);
+    return r;
+}
+
+/* By pread(2) rather than a mapping: whoever made the file may make it shorter meanwhile. */
+static int read_all(int fd, char *data, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = pread(fd, data + done, size - done, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EBADMSG;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int blob_read(int fd, json_t **ret)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode)) /* a pipe could keep us waiting */
+        return -EBADMSG;
+    if (st.st_size > (off_t)BLOB_MAX)
+        return -EFBIG;
+
+    const size_t size = (size_t)st.st_size;
+    _cleanup_free_ char *text = xcalloc(1, size + 1);
+    const int r = read_all(fd, text, size);
+    json_t *document = r == 0 ? json_loadb(text, size, 0, NULL) : NULL;
+    explicit_bzero(text, size);
+    if (r < 0)
+        return r;
+    if (!document)
+        return -EBADMSG;
+    *ret = document;
+    return 0;
+}
