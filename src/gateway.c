@@ -11,6 +11,8 @@
 #include "gateway/preflight.h"
 #include "gateway/records.h"
 #include "gateway/signals.h"
+#include "gateway/snapshot.h"
+#include "gateway/state.h"
 #include "gateway/stop.h"
 #include "gateway/succession.h"
 #include "gateway/tell.h"
@@ -64,14 +66,15 @@ struct gateway {
     struct watchdog watchdog;
     struct stop stop;
     const char *stop_reason; /* what began it */
-    struct heir *heir;       /* NULL: there is no predecessor */
+    struct lineage lineage;
+    enum lineage_origin origin;
+    struct heir *heir; /* NULL: there is no predecessor */
     struct succession *succession;
 
     usec_t next_round;
     size_t wedged; /* the worker whose standstill was told, or n_workers */
     char status[256];
-    struct descriptor_info *descriptor_info;
-    void *worker_info; /* for snapshots */
+    struct snapshot *snapshot;
 };
 
 static void set_state(struct gateway *gateway, enum state state);
@@ -156,8 +159,11 @@ static void begin_generation(struct gateway *gateway)
 {
     uint64_t died;
     generation_begin(gateway->plan.config->gateway.state_directory, gateway->generation, &died);
-    if (died != 0 && !gateway->heir)
+    if (died != 0 && !gateway->heir) {
         record_predecessor_died(gateway->journal, died);
+        gateway->lineage.crashes++;
+        gateway->origin = ORIGIN_CRASH;
+    }
 }
 
 static void take_snapshot(void *userdata, struct admin_snapshot *ret);
@@ -194,17 +200,6 @@ static int build_control(struct gateway *gateway)
     return control_new(&gateway->control, &options);
 }
 
-static void build_snapshot_tables(struct gateway *gateway)
-{
-    const struct descriptors *descriptors = gateway->descriptors;
-    gateway->descriptor_info = xcalloc(descriptors->n_items, sizeof(*gateway->descriptor_info));
-    for (size_t i = 0; i < descriptors->n_items; i++)
-        gateway->descriptor_info[i] =
-            (struct descriptor_info){descriptors->items[i].name, descriptors->items[i].address};
-    gateway->worker_info =
-        xcalloc(gateway->plan.config->gateway.threads, sizeof(*((struct admin_snapshot *)NULL)->workers));
-}
-
 static void on_go(void *userdata);
 static void on_lead(void *userdata, const json_t *document);
 static void on_disowned(void *userdata, const char *reason);
@@ -213,8 +208,19 @@ static json_t *describe_at_lead(void *userdata);
 static void on_replaced(void *userdata, uint64_t generation);
 static void on_orphaned(void *userdata);
 static void on_reload_failed(void *userdata, const char *reason);
+static void on_moved(void *userdata);
 static void on_counters(void *userdata, const json_t *document);
 static void on_ancestor_end(void *userdata, const struct ancestor *ancestor);
+
+static struct state_parts state_parts(struct gateway *gateway)
+{
+    return (struct state_parts){
+        .plan = &gateway->plan,
+        .health = gateway->health,
+        .lineage = &gateway->lineage,
+        .metrics = gateway->metrics,
+    };
+}
 
 static void build_succession(struct gateway *gateway)
 {
@@ -236,6 +242,7 @@ static void build_succession(struct gateway *gateway)
         .on_replaced = on_replaced,
         .on_orphaned = on_orphaned,
         .on_failed = on_reload_failed,
+        .on_moved = on_moved,
         .on_counters = on_counters,
         .on_ancestor_end = on_ancestor_end,
         .userdata = gateway,
@@ -248,7 +255,7 @@ static int build(struct gateway *gateway)
 {
     const struct config *config = gateway->plan.config;
     gateway->wedged = config->gateway.threads;
-    build_snapshot_tables(gateway);
+    gateway->snapshot = snapshot_new(gateway->descriptors, config->gateway.threads);
     gateway->metrics = metrics_new(config, config->gateway.threads);
     gateway->health = health_new(config);
     int r = loop_new(&gateway->loop);
@@ -262,6 +269,10 @@ static int build(struct gateway *gateway)
         r = control_accept(gateway->control);
     if (r < 0)
         return r;
+    if (gateway->heir) {
+        const struct state_parts parts = state_parts(gateway);
+        state_import(&parts, heir_document(gateway->heir), STATE_TLS | STATE_HEALTH | STATE_LINEAGE);
+    }
     build_succession(gateway);
     watchdog_init(&gateway->watchdog, notify_watchdog_interval(gateway->notify), config->gateway.threads,
                   now_monotonic());
@@ -289,6 +300,7 @@ int gateway_new(struct gateway **ret, const struct gateway_options *options)
     gateway->notify = notify_new();
     if (options->channel >= 0) {
         gateway->heir = heir_new(options->channel);
+        gateway->origin = ORIGIN_RELOAD;
         notify_silence(gateway->notify, true); /* systemd listens to the predecessor */
     }
     raise_descriptor_limit(gateway->journal);
@@ -371,6 +383,7 @@ static void serve(struct gateway *gateway)
             journal_log(gateway->journal, EVENT_WARNING, "the admin API cannot be served: %s",
                         strerrordesc_np(-r));
     }
+    lineage_begin(&gateway->lineage, gateway->generation, gateway->origin, gateway->started_realtime);
     notify_ready(gateway->notify, now_monotonic());
     record_ready(gateway->journal, &gateway->plan, duration);
     if (gateway->heir) {
@@ -481,6 +494,8 @@ static void wait_for_workers(struct gateway *gateway)
     }
 }
 
+static json_t *describe_counters(struct gateway *gateway);
+
 static void tell_draining(struct gateway *gateway, usec_t now)
 {
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
@@ -488,7 +503,7 @@ static void tell_draining(struct gateway *gateway, usec_t now)
     set_status(gateway, "%s", strbuf_string(&text));
     if (gateway->replaced)
         succession_tell_progress(gateway->succession, crew_look(gateway->crew), gateway->stop.drain.deadline,
-                                 NULL);
+                                 describe_counters(gateway));
 }
 
 static void tell_starting(struct gateway *gateway)
@@ -552,9 +567,9 @@ static usec_t do_round(struct gateway *gateway)
 
 static void say_farewell(struct gateway *gateway, const struct crew_state *crew)
 {
-    struct metrics_totals totals;
-    metrics_totals(gateway->metrics, &totals);
-    succession_tell_farewell(gateway->succession, totals.requests, crew->cut, NULL);
+    struct metrics_own_totals totals;
+    metrics_own_totals(gateway->metrics, &totals);
+    succession_tell_farewell(gateway->succession, totals.requests, crew->cut, describe_counters(gateway));
 }
 
 int gateway_run(struct gateway *gateway)
@@ -595,8 +610,13 @@ static void on_go(void *userdata)
 static void on_lead(void *userdata, const json_t *document)
 {
     struct gateway *gateway = userdata;
-    if (gateway->state == STATE_UNLED)
-        set_state(gateway, STATE_SERVING);
+    if (gateway->state != STATE_UNLED)
+        return;
+    const struct state_parts parts = state_parts(gateway);
+    state_import(&parts, document, STATE_HEALTH | STATE_LINEAGE | STATE_METRICS);
+    gateway->lineage.reloads++;
+    heir_times(gateway->heir, &gateway->lineage.last.start, &gateway->lineage.last.hand_over);
+    set_state(gateway, STATE_SERVING);
 }
 
 static void on_disowned(void *userdata, const char *reason)
@@ -613,12 +633,23 @@ static void on_disowned(void *userdata, const char *reason)
 
 static json_t *describe_at_start(void *userdata)
 {
-    return NULL;
+    struct gateway *gateway = userdata;
+    const struct state_parts parts = state_parts(gateway);
+    return state_export(&parts, gateway->generation, STATE_TLS | STATE_HEALTH | STATE_LINEAGE);
 }
 
 static json_t *describe_at_lead(void *userdata)
 {
-    return NULL;
+    struct gateway *gateway = userdata;
+    const struct state_parts parts = state_parts(gateway);
+    return state_export(&parts, gateway->generation, STATE_HEALTH | STATE_LINEAGE | STATE_METRICS);
+}
+
+/* What was counted since it was told last. */
+static json_t *describe_counters(struct gateway *gateway)
+{
+    const struct state_parts parts = state_parts(gateway);
+    return state_export(&parts, gateway->generation, STATE_METRICS);
 }
 
 static void on_replaced(void *userdata, uint64_t generation)
@@ -645,15 +676,26 @@ static void on_orphaned(void *userdata)
 
 static void on_reload_failed(void *userdata, const char *reason)
 {
+    struct gateway *gateway = userdata;
+    gateway->lineage.reloads_failed++;
+}
+
+static void on_moved(void *userdata)
+{
+    struct gateway *gateway = userdata;
+    gateway->lineage.moved++;
 }
 
 static void on_counters(void *userdata, const json_t *document)
 {
+    const struct state_parts parts = state_parts(userdata);
+    state_import(&parts, document, STATE_METRICS);
 }
 
 static void on_ancestor_end(void *userdata, const struct ancestor *ancestor)
 {
     struct gateway *gateway = userdata;
+    gateway->lineage.closed += ancestor->not_moved;
     if (ancestor->farewell)
         record_predecessor_ended(gateway->journal, ancestor->generation, ancestor->answered, ancestor->cut);
     else
@@ -721,7 +763,6 @@ static void take_snapshot(void *userdata, struct admin_snapshot *ret)
 {
     struct gateway *gateway = userdata;
     const usec_t now = now_monotonic();
-    const struct crew_state *crew = crew_look(gateway->crew);
     *ret = (struct admin_snapshot){
         .state = admin_state_of(gateway->state),
         .generation = gateway->generation,
@@ -732,19 +773,9 @@ static void take_snapshot(void *userdata, struct admin_snapshot *ret)
         .drain_deadline =
             gateway->state == STATE_DRAINING ? stop_time_left(&gateway->stop, now) : USEC_INFINITY,
         .journal_dropped = journal_dropped(gateway->journal),
-        .workers = gateway->worker_info,
-        .n_workers = crew->n_workers,
-        .descriptors = gateway->descriptor_info,
-        .n_descriptors = gateway->descriptors->n_items,
     };
-    for (size_t i = 0; i < crew->n_workers; i++) {
-        const struct worker_state *worker = &crew->workers[i];
-        ret->workers[i].connections = worker->connections;
-        ret->workers[i].idle = worker->idle;
-        ret->workers[i].requests = worker->requests;
-        ret->workers[i].turns = worker->turns;
-        ret->workers[i].accepting = worker->accepting;
-    }
+    snapshot_fill(gateway->snapshot, crew_look(gateway->crew), &gateway->lineage,
+                  succession_ancestors(gateway->succession), now, ret);
 }
 
 static void wedge_worker(void *userdata, unsigned worker)
@@ -780,8 +811,7 @@ struct gateway *gateway_free(struct gateway *gateway)
     notify_free(gateway->notify);
     journal_free(gateway->journal);
     strbuf_deinit(&gateway->fault);
-    free(gateway->descriptor_info);
-    free(gateway->worker_info);
+    snapshot_free(gateway->snapshot);
     free(gateway);
     return NULL;
 }

@@ -84,6 +84,7 @@ static void admin_metrics(const struct admin *admin, const struct handler_reques
         .started_realtime = snapshot.started_realtime,
         .journal_dropped = snapshot.journal_dropped,
         .state = admin_state_to_string(snapshot.state),
+        .lineage = snapshot.lineage,
     };
     reply->status = 200;
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -17,6 +17,21 @@ enum admin_state {
 /* "starting", "running", "draining". */
 const char *admin_state_to_string(enum admin_state state);
 
+/* A generation before this one that still drains. */
+struct admin_draining {
+    uint64_t generation;
+    uint64_t requests, connections; /* what it still has */
+    usec_t left;                    /* until that is cut; USEC_INFINITY: no limit */
+};
+
+/* A generation of the past, or this one. */
+struct admin_generation {
+    uint64_t generation;
+    const char *origin; /* how it began: start, reload, restart, crash */
+    const char *release;
+    usec_t started_realtime;
+};
+
 /* What the API tells; filled in by the gateway at each request. */
 struct admin_snapshot {
     enum admin_state state;
@@ -37,6 +52,11 @@ struct admin_snapshot {
         const char *name, *address;
     } * descriptors; /* borrowed */
     size_t n_descriptors;
+    struct metrics_lineage lineage;
+    const struct admin_draining *draining; /* borrowed, the youngest first */
+    size_t n_draining;
+    const struct admin_generation *history; /* borrowed, the youngest first */
+    size_t n_history;
 };
 
 /* How a reload came out. */

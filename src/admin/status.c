@@ -198,6 +198,53 @@ static json_t *upstreams_json(const struct admin_options *options)
     return list;
 }
 
+static json_t *lineage_json(const struct admin_snapshot *snapshot)
+{
+    const struct metrics_lineage *lineage = &snapshot->lineage;
+    json_t *object = json_object();
+    json_object_set_new(object, "reloads", reply_json_u64(lineage->reloads));
+    json_object_set_new(object, "reloads_failed", reply_json_u64(lineage->reloads_failed));
+    json_object_set_new(object, "restarts", reply_json_u64(lineage->restarts));
+    json_object_set_new(object, "crashes", reply_json_u64(lineage->crashes));
+    json_object_set_new(object, "connections_moved", reply_json_u64(lineage->moved));
+    json_object_set_new(object, "connections_parked", reply_json_u64(lineage->parked));
+    json_object_set_new(object, "connections_not_moved", reply_json_u64(lineage->closed));
+    json_object_set_new(object, "last_start_usec", reply_json_u64(lineage->last_start));
+    json_object_set_new(object, "last_hand_over_usec", reply_json_u64(lineage->last_hand_over));
+    return object;
+}
+
+static json_t *draining_json(const struct admin_snapshot *snapshot)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < snapshot->n_draining; i++) {
+        const struct admin_draining *draining = &snapshot->draining[i];
+        json_t *object = json_object();
+        json_object_set_new(object, "generation", reply_json_u64(draining->generation));
+        json_object_set_new(object, "in_flight", reply_json_u64(draining->requests));
+        json_object_set_new(object, "connections", reply_json_u64(draining->connections));
+        json_object_set_new(object, "left_usec",
+                            draining->left == USEC_INFINITY ? json_null() : reply_json_u64(draining->left));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static json_t *history_json(const struct admin_snapshot *snapshot)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < snapshot->n_history; i++) {
+        const struct admin_generation *generation = &snapshot->history[i];
+        json_t *object = json_object();
+        json_object_set_new(object, "generation", reply_json_u64(generation->generation));
+        json_object_set_new(object, "origin", reply_json_string(generation->origin));
+        json_object_set_new(object, "version", reply_json_string(generation->release));
+        json_object_set_new(object, "started_usec", reply_json_u64(generation->started_realtime));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
 void admin_status(const struct admin *admin, const struct handler_request *request,
                   struct handler_reply *reply)
 {
@@ -218,6 +265,9 @@ void admin_status(const struct admin *admin, const struct handler_request *reque
                             ? reply_json_u64(snapshot.drain_deadline)
                             : json_null());
     json_object_set_new(status, "totals", totals_json(options->metrics, &snapshot));
+    json_object_set_new(status, "succession", lineage_json(&snapshot));
+    json_object_set_new(status, "draining", draining_json(&snapshot));
+    json_object_set_new(status, "generations", history_json(&snapshot));
     json_object_set_new(status, "workers", workers_json(&snapshot));
     json_object_set_new(status, "listeners", listeners_json(options, &snapshot));
     json_object_set_new(status, "routes", routes_json(options));

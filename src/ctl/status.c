@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "ctl/client.h"
 #include "ctl/json.h"
 #include "ctl/table.h"
@@ -187,16 +189,61 @@ static void print_upstreams(const struct ctl_options *options, const json_t *ups
     table_print(table, options);
 }
 
+static void print_draining(const struct ctl_options *options, const json_t *draining)
+{
+    static const struct table_column columns[] = {
+        {"DRAINING", true}, {"IN FLIGHT", true}, {"CONNECTIONS", true}, {"CUT IN", true}};
+    _cleanup_table_ struct table *table = table_new(columns, ARRAY_SIZE(columns));
+    char left[FORMAT_DURATION_MAX];
+    size_t i;
+    json_t *generation;
+    json_array_foreach(draining, i, generation)
+    {
+        const bool limited = json_is_integer(json_object_get(generation, "left_usec"));
+        table_add(table, COLOUR_NONE, "%" PRIu64, json_get_u64(generation, "generation"));
+        add_count(table, json_get_u64(generation, "in_flight"));
+        add_count(table, json_get_u64(generation, "connections"));
+        table_add(table, COLOUR_NONE, "%s",
+                  limited ? json_format_usec(left, generation, "left_usec") : "never");
+    }
+    table_print(table, options);
+}
+
+static void add_time(struct table *table, uint64_t realtime)
+{
+    char text[64] = "-";
+    const time_t seconds = (time_t)(realtime / USEC_PER_SEC);
+    struct tm tm;
+    if (realtime > 0 && localtime_r(&seconds, &tm))
+        strftime(text, sizeof(text), "%F %T", &tm);
+    table_add(table, COLOUR_NONE, "%s", text);
+}
+
+static void print_generations(const struct ctl_options *options, const json_t *generations)
+{
+    static const struct table_column columns[] = {{"GENERATION", true}, {"BY"}, {"VERSION"}, {"STARTED"}};
+    _cleanup_table_ struct table *table = table_new(columns, ARRAY_SIZE(columns));
+    size_t i;
+    json_t *generation;
+    json_array_foreach(generations, i, generation)
+    {
+        const char *origin = json_get_string(generation, "origin");
+        table_add(table, COLOUR_NONE, "%" PRIu64, json_get_u64(generation, "generation"));
+        table_add(table, streq(origin, "crash") ? COLOUR_RED : COLOUR_NONE, "%s", origin);
+        table_add(table, COLOUR_NONE, "%s", json_get_string(generation, "version"));
+        add_time(table, json_get_u64(generation, "started_usec"));
+    }
+    table_print(table, options);
+}
+
 static void print_status(const struct ctl_options *options, const json_t *status)
 {
     static const struct {
         const char *key;
         void (*print)(const struct ctl_options *options, const json_t *list);
     } sections[] = {
-        {"listeners", print_listeners},
-        {"workers", print_workers},
-        {"routes", print_routes},
-        {"upstreams", print_upstreams},
+        {"listeners", print_listeners}, {"workers", print_workers},   {"routes", print_routes},
+        {"upstreams", print_upstreams}, {"draining", print_draining}, {"generations", print_generations},
     };
     print_head(options, status);
     for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {

@@ -41,6 +41,7 @@ static void take_farewell(struct ancestor *about, const struct channel_message *
     about->requests = about->connections = 0;
     about->answered = channel_u64(message, "answered", 0);
     about->cut = channel_u64(message, "cut", 0);
+    about->not_moved = channel_u64(message, "not_moved", 0);
 }
 
 static void take_counters(struct ancestors *ancestors, const struct channel_message *message)

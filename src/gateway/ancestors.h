@@ -16,6 +16,7 @@ struct ancestor {
     usec_t deadline;                /* when it cuts what is left, CLOCK_MONOTONIC; USEC_INFINITY: never */
     bool farewell;                  /* it has said that it ends */
     uint64_t answered, cut;         /* … and what it did in its life */
+    uint64_t not_moved;             /* connections that it could not hand over */
 };
 
 struct ancestors_options {

@@ -20,6 +20,7 @@ struct heir {
     enum phase phase;
     int channel;
     uint64_t predecessor, generation;
+    usec_t began, ready, led;
     json_t *document;
     struct loop_fd *watch;
     struct loop_timer *timer;
@@ -56,6 +57,7 @@ static void on_message(struct heir *heir, const struct channel_message *message)
     if (streq(message->type, "welcome") && heir->phase == PHASE_STARTING) {
         heir->predecessor = channel_u64(message, "generation", 0);
         heir->generation = channel_u64(message, "your_generation", 0);
+        heir->began = usec_min(channel_u64(message, "began_usec", USEC_INFINITY), now_monotonic());
         take_document(heir, message);
     } else if (streq(message->type, "go") && heir->phase == PHASE_READY) {
         heir->phase = PHASE_GOING;
@@ -65,6 +67,7 @@ static void on_message(struct heir *heir, const struct channel_message *message)
         take_document(heir, message);
     } else if (streq(message->type, "lead") && heir->phase == PHASE_SERVING) {
         heir->phase = PHASE_LEADING;
+        heir->led = now_monotonic();
         loop_timer_disarm(heir->timer);
         heir->events.on_lead(heir->events.userdata, heir->document);
     }
@@ -122,6 +125,12 @@ uint64_t heir_generation(const struct heir *heir)
     return heir->generation;
 }
 
+void heir_times(const struct heir *heir, usec_t *ret_start, usec_t *ret_hand_over)
+{
+    *ret_start = usec_sub(heir->ready, heir->began);
+    *ret_hand_over = usec_sub(heir->led, heir->ready);
+}
+
 const json_t *heir_document(const struct heir *heir)
 {
     return heir->document;
@@ -149,6 +158,7 @@ void heir_ready(struct heir *heir)
     if (heir->phase == PHASE_DISOWNED)
         return;
     heir->phase = PHASE_READY;
+    heir->ready = now_monotonic();
     loop_timer_arm(heir->timer, PATIENCE);
     say(heir, channel_message_new("ready"));
 }

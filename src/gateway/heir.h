@@ -16,6 +16,8 @@ struct heir *heir_free(struct heir *heir);
 /* The number of the predecessor, and the one that it gave us; 0: it did not say. */
 uint64_t heir_predecessor(const struct heir *heir);
 uint64_t heir_generation(const struct heir *heir);
+/* How long it took from the request until we were ready, and from then until we were told to lead. */
+void heir_times(const struct heir *heir, usec_t *ret_start, usec_t *ret_hand_over);
 /* What the predecessor lets us know; NULL: nothing. Lives as long as the heir. */
 const json_t *heir_document(const struct heir *heir);
 

@@ -73,8 +73,8 @@ void record_predecessor_died(struct journal *journal, uint64_t predecessor)
 
 void record_stop(struct journal *journal, const struct metrics *metrics)
 {
-    struct metrics_totals totals;
-    metrics_totals(metrics, &totals);
+    struct metrics_own_totals totals;
+    metrics_own_totals(metrics, &totals);
     struct journal_record record;
     journal_begin(&record, EVENT_STOP);
     journal_add_u64(&record, FIELD_REQUESTS, totals.requests);

@@ -233,6 +233,7 @@ static void welcome(struct reload *reload, uint64_t generation)
     json_object_set_new(message, "release", json_string(HOLDFAST_VERSION));
     add_u64(message, "generation", reload->options.generation);
     add_u64(message, "your_generation", generation);
+    add_u64(message, "began_usec", reload->began);
     tell(reload, message, reload->options.at_start(reload->options.userdata));
 }
 

@@ -17,7 +17,6 @@ struct succession {
     uint64_t next;             /* the number of the successor that was started last */
     succession_done done;      /* of the reload that is under way */
     void *done_userdata;
-    uint64_t adopted;
 };
 
 static void settle(struct succession *succession, const struct succession_outcome *outcome)
@@ -184,6 +183,14 @@ void succession_tell_progress(struct succession *succession, const struct crew_s
         tell(succession, channel_message_new("counters"), counters);
 }
 
+static uint64_t refused(const struct succession *succession)
+{
+    struct handover_counts counts = {0};
+    if (succession->handover)
+        handover_counts(succession->handover, &counts);
+    return counts.refused;
+}
+
 void succession_tell_farewell(struct succession *succession, uint64_t answered, uint64_t cut,
                               json_t *counters)
 {
@@ -194,6 +201,7 @@ void succession_tell_farewell(struct succession *succession, uint64_t answered, 
     add_u64(message, "answered", answered);
     add_u64(message, "cut", cut);
     add_u64(message, "moved", succession_moved(succession));
+    add_u64(message, "not_moved", refused(succession));
     tell(succession, message, NULL);
 }
 
@@ -212,7 +220,7 @@ static void adopt(void *userdata, const struct moving_connection *connection)
 {
     struct succession *succession = userdata;
     crew_adopt(succession->options.crew, connection);
-    succession->adopted++;
+    succession->options.on_moved(succession->options.userdata);
 }
 
 static void on_connections(void *userdata, struct channel_message *message)
@@ -331,9 +339,4 @@ struct succession *succession_free(struct succession *succession)
 const struct ancestors *succession_ancestors(const struct succession *succession)
 {
     return succession->ancestors;
-}
-
-uint64_t succession_adopted(const struct succession *succession)
-{
-    return succession->adopted;
 }

@@ -39,6 +39,8 @@ struct succession_options {
     void (*on_orphaned)(void *userdata);
     /* A reload has failed; the gateway serves as before. */
     void (*on_failed)(void *userdata, const char *reason);
+    /* A connection has come from an ancestor, and is served. */
+    void (*on_moved)(void *userdata);
     /* What an ancestor counted; an ancestor's end. */
     void (*on_counters)(void *userdata, const json_t *document);
     void (*on_ancestor_end)(void *userdata, const struct ancestor *ancestor);
@@ -83,4 +85,3 @@ void succession_tell_farewell(struct succession *succession, uint64_t answered, 
 uint64_t succession_moved(const struct succession *succession);
 
 const struct ancestors *succession_ancestors(const struct succession *succession);
-uint64_t succession_adopted(const struct succession *succession);

@@ -40,7 +40,9 @@ void conn_set_kind(struct conn *conn, enum conn_kind kind)
     if (conn->kind == CONN_TUNNEL)
         conn->server->n_tunnels++;
     if (metrics && conn->kind != CONN_HANDSHAKE)
-        metrics_connection_open(metrics, conn->origin->listener, metrics_protocols[conn->kind]);
+        (conn->adopted ? metrics_connection_adopt : metrics_connection_open)(metrics, conn->origin->listener,
+                                                                             metrics_protocols[conn->kind]);
+    conn->adopted = false;
 }
 
 void conn_set_busy(struct conn *conn, bool busy)
@@ -131,6 +133,7 @@ void conn_adopted(struct server *server, const struct server_socket *origin,
     struct conn *conn = conn_new(server, origin, sock);
     conn->accepted_at -= MIN((uint64_t)connection->age_ms, conn->accepted_at);
     conn->idle_before = connection->idle_ms;
+    conn->adopted = true;
     http1_start(conn);
 }
 

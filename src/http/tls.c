@@ -18,7 +18,8 @@
 struct tls_config {
     const struct listener_config *listener;
     SSL_CTX **contexts; /* one per certificate; the first is the default and the one connections begin with */
-    X509 **leaves;      /* borrowed from the contexts */
+    char identity[2 * EVP_MAX_MD_SIZE + 1]; /* of what a session may be resumed with, in hex */
+    X509 **leaves;                          /* borrowed from the contexts */
     size_t n_contexts;
 };
 
@@ -46,8 +47,9 @@ static int choose_certificate(SSL *ssl, int *alert, void *userdata)
     return SSL_TLSEXT_ERR_NOACK;
 }
 
-static void set_session_id_context(SSL_CTX *context, const struct listener_config *listener)
+static void set_session_id_context(struct tls_config *tls, SSL_CTX *context)
 {
+    const struct listener_config *listener = tls->listener;
     /* Sessions belong to this listener and its certificates: one resumed elsewhere would carry over what was
      * verified there (CVE-2023-41337). */
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -60,6 +62,8 @@ static void set_session_id_context(SSL_CTX *context, const struct listener_confi
                 (int)listener->client_verify);
     EVP_Digest(identity.data, identity.size, digest, &size, EVP_sha256(), NULL);
     SSL_CTX_set_session_id_context(context, digest, MIN(size, (unsigned)SSL_MAX_SID_CTX_LENGTH));
+    for (unsigned i = 0; i < size; i++)
+        snprintf(tls->identity + 2 * i, 3, "%02x", digest[i]);
     strbuf_deinit(&identity);
 }
 
@@ -150,7 +154,7 @@ static SSL_CTX *make_context(struct tls_config *tls, const struct certificate_co
     SSL_CTX_set_dh_auto(context, 1);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* resumption is by ticket */
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    set_session_id_context(context, listener);
+    set_session_id_context(tls, context);
     if (listener->http2)
         h2o_ssl_register_alpn_protocols(context, h2o_http2_alpn_protocols);
     if (load_certificate(context, certificate, section, report) < 0 ||
@@ -207,4 +211,45 @@ struct tls_config *tls_config_free(struct tls_config *tls)
 struct ssl_ctx_st *tls_config_ssl(struct tls_config *tls)
 {
     return tls->contexts[0];
+}
+
+/* What OpenSSL makes tickets with: a name, a MAC key and a cipher key. */
+#define TICKET_KEYS_MAX 256
+
+void tls_config_export_keys(struct tls_config *tls, json_t *document)
+{
+    unsigned char keys[TICKET_KEYS_MAX];
+    char hex[2 * TICKET_KEYS_MAX + 1];
+    /* With NULL it tells how many bytes there are. */
+    const long size = SSL_CTX_get_tlsext_ticket_keys(tls->contexts[0], NULL, 0);
+    if (size <= 0 || size > TICKET_KEYS_MAX ||
+        SSL_CTX_get_tlsext_ticket_keys(tls->contexts[0], keys, (size_t)size) != 1)
+        return; /* clients shake hands anew */
+    for (long i = 0; i < size; i++)
+        snprintf(hex + 2 * i, 3, "%02x", keys[i]);
+    json_object_set_new(document, tls->identity, json_string(hex));
+    explicit_bzero(keys, sizeof(keys));
+    explicit_bzero(hex, sizeof(hex));
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void tls_config_import_keys(struct tls_config *tls, const json_t *document)
+{
+    const char *hex = json_string_value(json_object_get(document, tls->identity));
+    unsigned char keys[TICKET_KEYS_MAX];
+    const long size = SSL_CTX_get_tlsext_ticket_keys(tls->contexts[0], NULL, 0);
+    if (!hex || size <= 0 || size > TICKET_KEYS_MAX || strlen(hex) != 2 * (size_t)size)
+        return;
+    for (long i = 0; i < size; i++) {
+        const int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return;
+        keys[i] = (unsigned char)(high << 4 | low);
+    }
+    (void)SSL_CTX_set_tlsext_ticket_keys(tls->contexts[0], keys, (size_t)size);
+    explicit_bzero(keys, sizeof(keys));
 }

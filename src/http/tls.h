@@ -1,6 +1,8 @@
 #pragma once
 /* TLS for one listener: its certificates, by SNI, and everything OpenSSL needs to know. */
 
+#include <jansson.h>
+
 #include "config/config.h"
 #include "config/report.h"
 
@@ -11,3 +13,10 @@ struct tls_config;
 int tls_config_new(struct tls_config **ret, const struct listener_config *listener,
                    struct config_report *report) _warn_unused_;
 struct tls_config *tls_config_free(struct tls_config *tls);
+
+/* The keys that session tickets are made with, for the next process: without them every client would have to
+ * shake hands anew at once. Each listener adds its own under what its sessions are bound to (its name,
+ * certificates and client CA), and takes up only what stands there: a ticket is never good for a listener
+ * that verifies otherwise (CVE-2023-41337). To be imported before the first connection. */
+void tls_config_export_keys(struct tls_config *tls, json_t *document);
+void tls_config_import_keys(struct tls_config *tls, const json_t *document);

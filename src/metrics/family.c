@@ -35,6 +35,25 @@ static bool read_journal_dropped(const struct metrics_process *process, const st
     return true;
 }
 
+#define READ_LINEAGE(name, expression)                                                                \
+    static bool read_##name(const struct metrics_process *process, const struct process_usage *usage, \
+                            struct metric_reading *ret)                                               \
+    {                                                                                                 \
+        const struct metrics_lineage *lineage = &process->lineage;                                    \
+        ret->value = (double)(expression);                                                            \
+        return true;                                                                                  \
+    }
+READ_LINEAGE(reloads, lineage->reloads)
+READ_LINEAGE(reloads_failed, lineage->reloads_failed)
+READ_LINEAGE(restarts, lineage->restarts)
+READ_LINEAGE(crashes, lineage->crashes)
+READ_LINEAGE(reload_start, (double)lineage->last_start / (double)USEC_PER_SEC)
+READ_LINEAGE(reload_hand_over, (double)lineage->last_hand_over / (double)USEC_PER_SEC)
+READ_LINEAGE(moved, lineage->moved)
+READ_LINEAGE(parked, lineage->parked)
+READ_LINEAGE(not_moved, lineage->closed)
+READ_LINEAGE(draining, lineage->draining)
+
 static bool read_cpu(const struct metrics_process *process, const struct process_usage *usage,
                      struct metric_reading *ret)
 {
@@ -152,6 +171,49 @@ const struct metric_family metric_families[_METRIC_MAX] = {
     [METRIC_JOURNAL_DROPPED] = {
         "holdfast_journal_dropped_total", METRIC_COUNTER, "Records dropped because the journal did not keep up.",
         .read = read_journal_dropped,
+    },
+    [METRIC_RELOADS] = {
+        "holdfast_reloads_total", METRIC_COUNTER, "Reloads by which a new generation took over.",
+        .read = read_reloads,
+    },
+    [METRIC_RELOADS_FAILED] = {
+        "holdfast_reloads_failed_total", METRIC_COUNTER, "Reloads that failed, and changed nothing.",
+        .read = read_reloads_failed,
+    },
+    [METRIC_RESTARTS] = {
+        "holdfast_restarts_total", METRIC_COUNTER, "Restarts over which connections were kept.",
+        .read = read_restarts,
+    },
+    [METRIC_CRASHES] = {
+        "holdfast_crashes_total", METRIC_COUNTER, "Generations that followed one which had died.",
+        .read = read_crashes,
+    },
+    [METRIC_RELOAD_START] = {
+        "holdfast_reload_start_seconds", METRIC_GAUGE,
+        "At the last reload: time from the request until the new generation was ready.",
+        .read = read_reload_start,
+    },
+    [METRIC_RELOAD_HAND_OVER] = {
+        "holdfast_reload_hand_over_seconds", METRIC_GAUGE,
+        "At the last reload: time from then until the new generation was the main process.",
+        .read = read_reload_hand_over,
+    },
+    [METRIC_MOVED] = {
+        "holdfast_connections_moved_total", METRIC_COUNTER,
+        "Idle connections that went from one generation to the next at reloads.", .read = read_moved,
+    },
+    [METRIC_PARKED] = {
+        "holdfast_connections_parked_total", METRIC_COUNTER,
+        "Idle connections that were kept over restarts.", .read = read_parked,
+    },
+    [METRIC_NOT_MOVED] = {
+        "holdfast_connections_not_moved_total", METRIC_COUNTER,
+        "Idle connections that were to go to the next generation, and were closed for want of room.",
+        .read = read_not_moved,
+    },
+    [METRIC_DRAINING] = {
+        "holdfast_generations_draining", METRIC_GAUGE,
+        "Generations before this one that still finish what they had begun.", .read = read_draining,
     },
     [METRIC_PROCESS_CPU] = {
         "process_cpu_seconds_total", METRIC_COUNTER, "Total user and system CPU time spent in seconds.",

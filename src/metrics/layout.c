@@ -144,3 +144,67 @@ size_t layout_labels(const struct metrics_layout *layout, enum metric metric, si
         n_labels += add_labels(layout, dimensions[d], values[d], &ret[n_labels]);
     return n_labels;
 }
+
+static bool find_route(const struct metrics_layout *layout, const char *name, size_t *ret)
+{
+    /* Sorted but for the last, "", which is for no route. */
+    const size_t last = layout->n_values[DIMENSION_ROUTE] - 1;
+    if (!*name) {
+        *ret = last;
+        return true;
+    }
+    for (size_t low = 0, high = last; low < high;) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = strcmp(name, layout->routes[middle]);
+        if (order == 0) {
+            *ret = middle;
+            return true;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+/* By the labels that each value has. */
+static bool find_by_labels(const struct metrics_layout *layout, enum metric_dimension dimension,
+                           const char *(*label_value)(void *userdata, const char *name), void *userdata,
+                           size_t *ret)
+{
+    for (size_t value = 0; value < layout->n_values[dimension]; value++) {
+        struct metric_label labels[LAYOUT_MAX_LABELS];
+        const size_t n = add_labels(layout, dimension, value, labels);
+        bool same = true;
+        for (size_t i = 0; i < n && same; i++) {
+            const char *given = label_value(userdata, labels[i].name);
+            same = given && streq(given, labels[i].value);
+        }
+        if (same) {
+            *ret = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool layout_find(const struct metrics_layout *layout, enum metric metric,
+                 const char *(*label_value)(void *userdata, const char *name), void *userdata, size_t *ret)
+{
+    size_t series = 0;
+    for (size_t d = 0; d < METRIC_MAX_DIMENSIONS; d++) {
+        const enum metric_dimension dimension = metric_families[metric].dimensions[d];
+        size_t value = 0;
+        if (dimension == DIMENSION_ROUTE) { /* there may be thousands */
+            const char *route = label_value(userdata, "route");
+            if (!route || !find_route(layout, route, &value))
+                return false;
+        } else if (!find_by_labels(layout, dimension, label_value, userdata, &value)) {
+            return false;
+        }
+        series = series * layout->n_values[dimension] + value;
+    }
+    *ret = series;
+    return true;
+}

@@ -55,3 +55,7 @@ static inline size_t layout_target(const struct metrics_layout *layout,
  * layout. */
 size_t layout_labels(const struct metrics_layout *layout, enum metric metric, size_t series,
                      struct metric_label ret[LAYOUT_MAX_LABELS]);
+/* The other way: the series whose labels have the values that `label_value` tells (NULL: there is no such
+ * label). False when there is none. */
+bool layout_find(const struct metrics_layout *layout, enum metric metric,
+                 const char *(*label_value)(void *userdata, const char *name), void *userdata, size_t *ret);

@@ -38,14 +38,15 @@ struct metrics *metrics_new(const struct config *config, unsigned n_shards)
     struct metrics *metrics = xcalloc(1, sizeof(*metrics));
     layout_init(&metrics->layout, config);
     metrics->shard_size = sizeof(struct metrics_shard) + metrics->layout.n_cells * sizeof(metrics_cell);
-    metrics->shards = xcalloc(n_shards, sizeof(*metrics->shards));
-    for (; metrics->n_shards < n_shards; metrics->n_shards++) {
+    metrics->n_shards = n_shards;
+    metrics->shards = xcalloc(n_shards + 1, sizeof(*metrics->shards));
+    for (unsigned i = 0; i < n_shards + 1; i++) {
         struct metrics_shard *shard =
             mmap(NULL, metrics->shard_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (shard == MAP_FAILED)
             abort();
         shard->layout = &metrics->layout;
-        metrics->shards[metrics->n_shards] = shard;
+        metrics->shards[i] = shard;
     }
     return metrics;
 }
@@ -54,8 +55,10 @@ struct metrics *metrics_free(struct metrics *metrics)
 {
     if (!metrics)
         return NULL;
-    for (unsigned i = 0; i < metrics->n_shards; i++)
+    for (unsigned i = 0; i < metrics->n_shards + 1; i++)
         munmap(metrics->shards[i], metrics->shard_size);
+    if (metrics->told)
+        munmap(metrics->told, metrics_told_size(metrics));
     free(metrics->shards);
     layout_deinit(&metrics->layout);
     free(metrics);
@@ -113,14 +116,20 @@ void metrics_request_end(struct metrics_shard *shard, const struct route_config 
     count(shard, METRIC_RESPONSE_BYTES, r, bytes_out);
 }
 
+void metrics_connection_adopt(struct metrics_shard *shard, const struct listener_config *listener,
+                              enum metrics_protocol protocol)
+{
+    if (shard && listener)
+        count(shard, METRIC_CONNECTIONS, listener->index * (size_t)_METRICS_PROTOCOL_MAX + protocol, 1);
+}
+
 void metrics_connection_open(struct metrics_shard *shard, const struct listener_config *listener,
                              enum metrics_protocol protocol)
 {
     if (!shard || !listener)
         return;
-    size_t series = listener->index * (size_t)_METRICS_PROTOCOL_MAX + protocol;
-    count(shard, METRIC_CONNECTIONS, series, 1);
-    count(shard, METRIC_CONNECTIONS_TOTAL, series, 1);
+    metrics_connection_adopt(shard, listener, protocol);
+    count(shard, METRIC_CONNECTIONS_TOTAL, listener->index * (size_t)_METRICS_PROTOCOL_MAX + protocol, 1);
 }
 
 void metrics_connection_close(struct metrics_shard *shard, const struct listener_config *listener,
@@ -163,7 +172,7 @@ uint64_t metrics_sum(const struct metrics *metrics, enum metric metric, size_t s
 {
     size_t cell = metrics->layout.first[metric] + series * layout_stride(metric) + offset;
     uint64_t sum = 0;
-    for (unsigned i = 0; i < metrics->n_shards; i++)
+    for (unsigned i = 0; i < metrics->n_shards + 1; i++)
         sum += atomic_load_explicit(&metrics->shards[i]->cells[cell], memory_order_relaxed);
     return sum;
 }
@@ -188,6 +197,19 @@ void metrics_totals(const struct metrics *metrics, struct metrics_totals *ret)
     }
     for (size_t i = 0; i < metrics->layout.n_series[METRIC_CONNECTIONS]; i++)
         ret->connections += metrics_sum(metrics, METRIC_CONNECTIONS, i, 0);
+}
+
+void metrics_own_totals(const struct metrics *metrics, struct metrics_own_totals *ret)
+{
+    const struct metrics_layout *layout = &metrics->layout;
+    *ret = (struct metrics_own_totals){0};
+    for (unsigned i = 0; i < metrics->n_shards; i++) {
+        const metrics_cell *cells = metrics->shards[i]->cells;
+        for (size_t class = 0; class < LAYOUT_N_CLASSES; class ++)
+            ret->requests += atomic_load_explicit(&cells[layout->first[METRIC_CLASS_TOTALS] + class],
+                                                  memory_order_relaxed);
+        ret->cut += atomic_load_explicit(&cells[layout->first[METRIC_REQUESTS_CUT]], memory_order_relaxed);
+    }
 }
 
 void metrics_route_totals(const struct metrics *metrics, const struct route_config *route,

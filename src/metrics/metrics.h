@@ -54,6 +54,9 @@ void metrics_request_end(struct metrics_shard *shard, const struct route_config 
                          int status, usec_t duration, uint64_t bytes_in, uint64_t bytes_out);
 void metrics_connection_open(struct metrics_shard *shard, const struct listener_config *listener,
                              enum metrics_protocol protocol);
+/* The same for one that was opened at another process. */
+void metrics_connection_adopt(struct metrics_shard *shard, const struct listener_config *listener,
+                              enum metrics_protocol protocol);
 void metrics_connection_close(struct metrics_shard *shard, const struct listener_config *listener,
                               enum metrics_protocol protocol);
 void metrics_try_end(struct metrics_shard *shard, const struct upstream_config *upstream,
@@ -65,7 +68,7 @@ void metrics_pool_change(struct metrics_shard *shard, const struct upstream_conf
 /* A request that was ended by us: at the drain deadline. */
 void metrics_request_cut(struct metrics_shard *shard);
 
-/* Sums over all shards. */
+/* Sums over all shards, with what was inherited (transfer.h). */
 struct metrics_totals {
     uint64_t requests; /* ended */
     uint64_t in_flight;
@@ -74,6 +77,12 @@ struct metrics_totals {
     uint64_t by_class[6]; /* by first digit of the status; [0]: the client went away */
 };
 void metrics_totals(const struct metrics *metrics, struct metrics_totals *ret);
+
+/* Of this process alone, without what it has inherited. */
+struct metrics_own_totals {
+    uint64_t requests, cut;
+};
+void metrics_own_totals(const struct metrics *metrics, struct metrics_own_totals *ret);
 
 /* For one route (NULL: what no route took), listener or target. Routes with the same pattern, and targets of
  * an upstream with the same address, share their counters. */
@@ -101,6 +110,14 @@ struct metrics_target_totals {
 void metrics_target_totals(const struct metrics *metrics, const struct upstream_config *upstream,
                            const struct target_config *target, struct metrics_target_totals *ret);
 
+/* How one generation has followed another, since the first: no counters of ours. */
+struct metrics_lineage {
+    uint64_t reloads, reloads_failed, restarts, crashes;
+    uint64_t moved, parked, closed; /* connections: gone over at reloads, at restarts; those that could not */
+    usec_t last_start, last_hand_over;
+    uint64_t draining; /* generations that do so now */
+};
+
 /* What the exposition needs to know beyond the counters. */
 struct metrics_process {
     const char *version;
@@ -108,6 +125,7 @@ struct metrics_process {
     usec_t started_realtime;
     uint64_t journal_dropped;
     const char *state; /* starting, running, draining */
+    struct metrics_lineage lineage;
 };
 /* Adds the Prometheus text exposition format 0.0.4. Implemented in metrics/exposition.c. */
 void metrics_expose(const struct metrics *metrics, const struct metrics_process *process, struct strbuf *out);

@@ -18,8 +18,14 @@ struct metrics {
     struct metrics_layout layout;
     size_t shard_size; /* bytes */
     unsigned n_shards;
-    struct metrics_shard **shards;
+    struct metrics_shard **shards; /* the workers', and one more for what was inherited */
+    uint64_t *told;                /* by cell: what metrics_take_delta() has given away; NULL: nothing yet */
 };
+
+static inline size_t metrics_told_size(const struct metrics *metrics)
+{
+    return metrics->layout.n_cells * sizeof(*metrics->told) + 1;
+}
 
 /* The sum over all shards of the cell at `offset` (within a histogram, else 0) of a series. */
 uint64_t metrics_sum(const struct metrics *metrics, enum metric metric, size_t series, size_t offset);

@@ -1,0 +1,35 @@
+#pragma once
+/* What a generation knows that the next is to know as well, as one document:
+ *
+ *   {"release": …, "generation": …, "tls": {…}, "health": {…}, "lineage": {…}, "metrics": {…}}
+ *
+ * Each section is its owner's (http/tls.h, upstream/health.h, lineage.h, metrics/transfer.h). A reader takes
+ * the sections that it knows, and from them what it understands: the writer may be older or newer, or not a
+ * gateway. */
+
+#include <jansson.h>
+
+#include "gateway/lineage.h"
+#include "gateway/plan.h"
+#include "metrics/metrics.h"
+#include "upstream/health.h"
+
+enum state_sections {
+    STATE_TLS = 1 << 0,
+    STATE_HEALTH = 1 << 1,
+    STATE_LINEAGE = 1 << 2,
+    STATE_METRICS = 1 << 3, /* what was counted since they were exported last */
+    STATE_ALL = STATE_TLS | STATE_HEALTH | STATE_LINEAGE | STATE_METRICS,
+};
+
+struct state_parts {
+    const struct plan *plan;
+    struct health *health;
+    struct lineage *lineage;
+    struct metrics *metrics;
+};
+
+/* The reference is the caller's. */
+json_t *state_export(const struct state_parts *parts, uint64_t generation, unsigned sections);
+/* Takes up the given sections, as far as they are there. NULL is a document without any. */
+void state_import(const struct state_parts *parts, const json_t *document, unsigned sections);
