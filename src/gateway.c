@@ -1,5 +1,6 @@
 #include "gateway.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -7,6 +8,7 @@
 #include "gateway/control.h"
 #include "gateway/crew.h"
 #include "gateway/heir.h"
+#include "gateway/parking.h"
 #include "gateway/plan.h"
 #include "gateway/preflight.h"
 #include "gateway/records.h"
@@ -16,6 +18,7 @@
 #include "gateway/stop.h"
 #include "gateway/succession.h"
 #include "gateway/tell.h"
+#include "lifecycle/bus.h"
 #include "lifecycle/generation.h"
 #include "lifecycle/notify.h"
 #include "lifecycle/watchdog.h"
@@ -41,7 +44,7 @@ enum state {
 #define ORPHAN_GRACE (2 * USEC_PER_SEC)
 
 struct gateway {
-    const struct descriptors *descriptors;
+    struct descriptors *descriptors;
     usec_t began;
     usec_t started_realtime;
     uint64_t generation;
@@ -70,6 +73,11 @@ struct gateway {
     enum lineage_origin origin;
     struct heir *heir; /* NULL: there is no predecessor */
     struct succession *succession;
+    struct parking *parking; /* at a restart */
+    struct {
+        struct moving_connection *items;
+        size_t n, size;
+    } taken_back; /* from the process before us, until the workers are there */
 
     usec_t next_round;
     size_t wedged; /* the worker whose standstill was told, or n_workers */
@@ -98,14 +106,22 @@ static void set_status(struct gateway *gateway, const char *format, ...)
 /* --- start ------------------------------------------------------------------------------------------------
  */
 
-static void raise_descriptor_limit(struct journal *journal)
+/* As many descriptors as are allowed. And room for many of them in the kernel's table: as soon as there are
+ * threads, each time that this has to grow takes tens of milliseconds, which would be a pause for all while
+ * thousands of connections come from a predecessor. Returns a negative errno. */
+static int prepare_descriptor_table(void)
 {
+    enum { ROOM = 32768 };
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
+        return -errno;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        journal_log(journal, EVENT_WARNING, "cannot raise the limit of open files (%m), ignoring");
+        return -errno;
+    const int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)MIN(limit.rlim_cur, (rlim_t)ROOM) - 1);
+    if (fd >= 0)
+        close(fd);
+    return 0;
 }
 
 static int tell_and_judge(struct gateway *gateway, struct config_report *report, int r,
@@ -294,6 +310,7 @@ int gateway_new(struct gateway **ret, const struct gateway_options *options)
     gateway->began = now_monotonic();
     gateway->started_realtime = now_realtime();
     signals_block();
+    const int prepared = prepare_descriptor_table(); /* before there is a thread */
     int r = journal_new(&gateway->journal, JOURNAL_AUTO);
     if (r < 0)
         fprintf(stderr, "holdfastd: cannot start the journal: %s\n", strerrordesc_np(-r));
@@ -303,7 +320,9 @@ int gateway_new(struct gateway **ret, const struct gateway_options *options)
         gateway->origin = ORIGIN_RELOAD;
         notify_silence(gateway->notify, true); /* systemd listens to the predecessor */
     }
-    raise_descriptor_limit(gateway->journal);
+    if (prepared < 0)
+        journal_log(gateway->journal, EVENT_WARNING, "cannot raise the limit of open files (%s), ignoring",
+                    strerrordesc_np(-prepared));
 
     int status = load(gateway, options->config_file);
     if (status == 0) {
@@ -392,11 +411,103 @@ static void serve(struct gateway *gateway)
     }
 }
 
+/* --- restart ----------------------------------------------------------------------------------------------
+ */
+
+static void on_not_parked(void *userdata, const struct moving_connection *connection)
+{
+    struct gateway *gateway = userdata;
+    struct moving_connection back = *connection;
+    back.stays = true;
+    crew_adopt(gateway->crew, &back); /* which ends it as at a stop */
+}
+
+/* Whether another process follows, and can have our idle connections. When systemd cannot be asked they are
+ * ended as at a stop: with a late request answered, which nobody would do for those that wait in vain. */
+static bool begin_parking(struct gateway *gateway)
+{
+    enum bus_job job;
+    if (notify_is_silent(
+            gateway->notify)) /* we were replaced, or were never to lead: systemd does not hear us */
+        return false;
+    if (!getenv("NOTIFY_SOCKET") || bus_unit_job(&job) < 0 || job != BUS_JOB_RESTART)
+        return false;
+    const int r = parking_new(&gateway->parking, &(struct parking_options){.loop = gateway->loop,
+                                                                           .config = gateway->plan.config,
+                                                                           .notify = gateway->notify,
+                                                                           .on_refused = on_not_parked,
+                                                                           .userdata = gateway});
+    if (r < 0)
+        journal_log(gateway->journal, EVENT_WARNING, "idle connections cannot be kept over the restart: %s",
+                    r == -ENOTSUP ? "systemd keeps no descriptors for this unit (FileDescriptorStoreMax=)"
+                                  : strerrordesc_np(-r));
+    return r == 0;
+}
+
+static void finish_parking(struct gateway *gateway)
+{
+    struct handover_counts counts;
+    const struct state_parts parts = state_parts(gateway);
+    parking_flush(gateway->parking);
+    parking_counts(gateway->parking, &counts);
+    gateway->lineage.restarts++;
+    gateway->lineage.parked += counts.moved;
+    gateway->lineage.closed += counts.refused;
+    parking_finish(gateway->parking, state_export(&parts, gateway->generation, STATE_ALL));
+    record_parked(gateway->journal, counts.moved, counts.refused);
+}
+
+static void keep_taken_back(void *userdata, const struct moving_connection *connection)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->taken_back.n == gateway->taken_back.size) {
+        gateway->taken_back.size = MAX(gateway->taken_back.size * 2, (size_t)64);
+        gateway->taken_back.items =
+            xrealloc(gateway->taken_back.items, gateway->taken_back.size, sizeof(*gateway->taken_back.items));
+    }
+    gateway->taken_back.items[gateway->taken_back.n++] = *connection;
+}
+
+static void learn_parked(void *userdata, const json_t *document)
+{
+    struct gateway *gateway = userdata;
+    const struct state_parts parts = state_parts(gateway);
+    state_import(&parts, document, STATE_ALL);
+    if (gateway->origin == ORIGIN_START)
+        gateway->origin = ORIGIN_RESTART;
+}
+
+/* Not before this process is known to serve: until then others may have to. */
+static void open_parking(struct gateway *gateway)
+{
+    struct descriptors *descriptors = gateway->descriptors;
+    if (descriptors->n_parked == 0)
+        return;
+    for (size_t i = 0; i < descriptors->n_parked; i++)
+        parking_open(gateway->plan.config, descriptors->parked[i], keep_taken_back, learn_parked, gateway);
+    descriptors->n_parked = 0;
+    notify_unstore(gateway->notify, DESCRIPTOR_PARKED);
+}
+
+static void adopt_taken_back(struct gateway *gateway)
+{
+    if (gateway->taken_back.n > 0)
+        record_taken_back(gateway->journal, gateway->taken_back.n);
+    for (size_t i = 0; i < gateway->taken_back.n; i++)
+        crew_adopt(gateway->crew, &gateway->taken_back.items[i]);
+    gateway->taken_back.n = 0;
+}
+
 static void drain(struct gateway *gateway)
 {
     set_status(gateway, "draining: told by %s", gateway->stop_reason); /* goes out with STOPPING=1 */
-    if (gateway->replaced && succession_takes(gateway->succession))
+    if (gateway->replaced && succession_takes(gateway->succession)) {
         stop_begin_replaced(&gateway->stop, gateway->stop_reason, succession_take, gateway->succession);
+        return;
+    }
+    notify_stopping(gateway->notify, now_monotonic());
+    if (begin_parking(gateway))
+        stop_begin_restart(&gateway->stop, gateway->stop_reason, parking_take, gateway->parking);
     else
         stop_begin(&gateway->stop, gateway->stop_reason);
 }
@@ -417,8 +528,10 @@ static void set_state(struct gateway *gateway, enum state state)
         succession_ready(gateway->succession);
         break;
     case STATE_ACCEPTING:
+        open_parking(gateway);
         begin_generation(gateway);
         crew_accept(gateway->crew);
+        adopt_taken_back(gateway);
         break;
     case STATE_UNLED:
         succession_accepting(gateway->succession);
@@ -592,6 +705,8 @@ int gateway_run(struct gateway *gateway)
         generation_end(gateway->plan.config->gateway.state_directory);
     if (gateway->replaced)
         say_farewell(gateway, crew);
+    if (gateway->parking)
+        finish_parking(gateway);
     if (gateway->exit_status == EXIT_SUCCESS)
         record_stop(gateway->journal, gateway->metrics);
     return gateway->exit_status;
@@ -801,6 +916,8 @@ struct gateway *gateway_free(struct gateway *gateway)
         _exit(gateway->exit_status);
     }
     crew_free(gateway->crew);
+    parking_free(gateway->parking);
+    free(gateway->taken_back.items);
     signals_free(gateway->signals);
     heir_free(gateway->heir);
     loop_free(gateway->loop);

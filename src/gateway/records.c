@@ -151,3 +151,29 @@ void record_predecessor_ended(struct journal *journal, uint64_t predecessor, uin
                  "generation %" PRIu64 " has ended: %" PRIu64 " request%s answered, %" PRIu64 " cut",
                  predecessor, answered, answered == 1 ? "" : "s", cut);
 }
+
+void record_parked(struct journal *journal, uint64_t parked, uint64_t closed)
+{
+    struct journal_record record;
+    journal_begin(&record, EVENT_PARKED);
+    if (closed > 0)
+        record.priority = LOG_WARNING;
+    journal_add_u64(&record, FIELD_MOVED, parked);
+    journal_add_u64(&record, FIELD_NOT_MOVED, closed);
+    if (closed == 0)
+        journal_send(journal, &record, "restart: %" PRIu64 " idle connection%s parked for the next process",
+                     parked, parked == 1 ? "" : "s");
+    else
+        journal_send(journal, &record,
+                     "restart: %" PRIu64 " idle connection%s parked for the next process, %" PRIu64
+                     " closed for want of room",
+                     parked, parked == 1 ? "" : "s", closed);
+}
+
+void record_taken_back(struct journal *journal, uint64_t n)
+{
+    struct journal_record record;
+    journal_begin(&record, EVENT_TAKEN_BACK);
+    journal_add_u64(&record, FIELD_MOVED, n);
+    journal_send(journal, &record, "took back %" PRIu64 " parked connection%s", n, n == 1 ? "" : "s");
+}

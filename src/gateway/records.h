@@ -22,5 +22,8 @@ void record_replaced(struct journal *journal, uint64_t successor, pid_t pid,
 void record_took_over(struct journal *journal, uint64_t predecessor, usec_t duration);
 /* A generation before this one has drained and ended. */
 void record_predecessor_ended(struct journal *journal, uint64_t predecessor, uint64_t answered, uint64_t cut);
+/* Connections that a restart keeps (and those for which there was no room), and that one has kept. */
+void record_parked(struct journal *journal, uint64_t parked, uint64_t closed);
+void record_taken_back(struct journal *journal, uint64_t n);
 void record_wedged(struct journal *journal, size_t worker);
 void record_stop(struct journal *journal, const struct metrics *metrics);

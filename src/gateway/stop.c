@@ -83,9 +83,16 @@ static usec_t quiet_time(const struct stop *stop, usec_t budget)
 
 void stop_begin(struct stop *stop, const char *why)
 {
-    notify_stopping(stop->notify, now_monotonic());
     const usec_t budget = begin(stop, why);
     crew_drain(stop->crew, quiet_time(stop, budget));
+}
+
+void stop_begin_restart(struct stop *stop, const char *why, connection_taker taker, void *userdata)
+{
+    stop->taker = taker;
+    stop->taker_userdata = userdata;
+    const usec_t budget = begin(stop, why);
+    crew_give_away(stop->crew, quiet_time(stop, budget), taker, userdata);
 }
 
 void stop_begin_replaced(struct stop *stop, const char *why, connection_taker taker, void *userdata)

@@ -19,9 +19,11 @@ struct stop {
     usec_t told_at;
 };
 
-/* Begins to drain all workers, and tells systemd. Asks it how long that may take, for which it waits at most
+/* Begins to drain all workers. Asks systemd how long that may take, for which it waits at most
  * a second. */
 void stop_begin(struct stop *stop, const char *why);
+/* The same at a restart: idle connections go to the taker, those that cannot move are ended as at a stop. */
+void stop_begin_restart(struct stop *stop, const char *why, connection_taker taker, void *userdata);
 /* The same for a generation that was replaced and is silent towards systemd: idle connections go to the
  * taker, those that cannot move are kept until the deadline comes near. */
 void stop_begin_replaced(struct stop *stop, const char *why, connection_taker taker, void *userdata);

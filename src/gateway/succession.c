@@ -31,7 +31,9 @@ static void settle(struct succession *succession, const struct succession_outcom
 static void on_refused(void *userdata, const struct moving_connection *connection)
 {
     struct succession *succession = userdata;
-    crew_adopt(succession->options.crew, connection); /* which ends it as whatever cannot move */
+    struct moving_connection back = *connection;
+    back.stays = true;
+    crew_adopt(succession->options.crew, &back); /* which ends it as whatever cannot move */
 }
 
 static void on_replaced(void *userdata)

@@ -134,6 +134,7 @@ void conn_adopted(struct server *server, const struct server_socket *origin,
     conn->accepted_at -= MIN((uint64_t)connection->age_ms, conn->accepted_at);
     conn->idle_before = connection->idle_ms;
     conn->adopted = true;
+    conn->stays = connection->stays;
     http1_start(conn);
 }
 

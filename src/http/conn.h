@@ -27,6 +27,7 @@ struct conn {
     unsigned n_exchanges;      /* requests in progress */
     bool busy;                 /* a request has begun to arrive or is in progress */
     bool adopted;              /* it was accepted by another process, and is not counted again */
+    bool stays;                /* it is not given away (again) */
     uint64_t accepted_at;      /* in the loop's milliseconds */
     uint32_t idle_before;      /* HTTP/1: how long it was idle elsewhere before it came here, in ms */
     bool closing;              /* we are ending it: nothing more is expected from it */

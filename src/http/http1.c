@@ -251,7 +251,8 @@ bool http1_is_idle(const struct conn *conn)
 
 bool http1_is_movable(const struct http1 *h)
 {
-    return h->conn->server->taker && h->state == HTTP1_IDLE && !h->sock->ssl && h->sock->input->size == 0;
+    return h->conn->server->taker && h->state == HTTP1_IDLE && !h->conn->stays && !h->sock->ssl &&
+           h->sock->input->size == 0;
 }
 
 static uint32_t elapsed_ms(uint64_t since, uint64_t now)

@@ -172,8 +172,7 @@ void http1_ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, 
                 req->http1_is_persistent = 0; /* the end of the connection is the end of the body */
         }
         /* A request that was sent before its client could know of the drain is answered as well. */
-        if (req->http1_is_persistent && server_ends(h->conn->server, h->sock->ssl) &&
-            !next_request_is_here(h))
+        if (req->http1_is_persistent && server_ends(h->conn->server, h->conn) && !next_request_is_here(h))
             req->http1_is_persistent = 0;
         /* A small body goes behind its head in one buffer: the kernel is quicker with one than with two. */
         bool joined = !h->chunked_out && size <= JOINED_MAX;

@@ -55,6 +55,7 @@ struct moving_connection {
     int fd; /* belongs to whoever has the connection */
     const struct listener_config *listener;
     uint32_t age_ms, idle_ms; /* since it was accepted, and since its last response */
+    bool stays;               /* it came back: there is no room for it elsewhere */
 };
 /* Takes over a connection that goes on living elsewhere; is called on the thread of the server. */
 typedef void (*connection_taker)(void *userdata, const struct moving_connection *connection);

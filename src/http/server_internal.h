@@ -72,10 +72,10 @@ usec_t server_idle_stage(struct server *server);
 /* A connection came (+1) or went (-1). */
 void server_count_connections(struct server *server, int change);
 
-/* Whether connections like this end after their next response, rather than go on here or elsewhere. */
-static inline bool server_ends(const struct server *server, bool is_tls)
+/* Whether a connection ends after its next response, rather than goes on here or elsewhere. */
+static inline bool server_ends(const struct server *server, const struct conn *conn)
 {
-    return server->draining && (!server->taker || is_tls);
+    return server->draining && (!server->taker || conn->stays || conn->sock->ssl);
 }
 
 /* Passes over a target that could not be reached, for a while, if there are others. */

@@ -33,6 +33,8 @@
     X(EVENT_REPLACED,         "replaced",         "de546bd2485c4bdfa1f4c44aa75eacc1", LOG_NOTICE)            \
     X(EVENT_TOOK_OVER,        "took-over",        "34cc0ffeafbe4100af9fa724d57f9ae9", LOG_NOTICE)            \
     X(EVENT_PREDECESSOR_ENDED,"predecessor-ended","f512cc44e3644227a3578a3aa3c28ab6", LOG_INFO)              \
+    X(EVENT_PARKED,           "parked",           "dcb1b1d65c5547f197bd3120e76dfd30", LOG_INFO)              \
+    X(EVENT_TAKEN_BACK,       "taken-back",       "5c21e7bece0a427d9fd161230e4da0b4", LOG_INFO)              \
     X(EVENT_STOP,             "stop",             "01b0a83428c4477b92b8f7f76bdd1b3e", LOG_NOTICE)
 
 /* clang-format on */

@@ -43,4 +43,5 @@
 #define FIELD_SUCCESSOR_PID "SUCCESSOR_PID"
 #define FIELD_START_USEC "START_USEC"         /* of a successor: from the request until it was ready */
 #define FIELD_HAND_OVER_USEC "HAND_OVER_USEC" /* … and from then until it led */
+#define FIELD_NOT_MOVED "NOT_MOVED"           /* … and those that could not */
 #define FIELD_MOVED "MOVED"                   /* connections that went to another generation */

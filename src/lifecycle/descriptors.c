@@ -86,14 +86,23 @@ int descriptors_take(struct descriptors *ret)
     if (n <= 0)
         return n < 0 ? n : -ENOENT;
 
-    struct descriptors taken = {.items = xcalloc((size_t)n, sizeof(*taken.items)), .n_items = (size_t)n};
+    struct descriptors taken = {
+        .items = xcalloc((size_t)n, sizeof(*taken.items)),
+        .parked = xcalloc((size_t)n, sizeof(*taken.parked)),
+    };
     int r = 0;
-    for (size_t i = 0; i < taken.n_items && r == 0; i++) {
-        const int fd = SD_LISTEN_FDS_START + (int)i;
+    for (int i = 0; i < n && r == 0; i++) {
+        const int fd = SD_LISTEN_FDS_START + i;
         r = prepare(fd);
-        taken.items[i] = (struct descriptor){.fd = fd, .name = xstrdup(names[i]), .address = describe(fd)};
+        if (streq(names[i], DESCRIPTOR_PARKED))
+            taken.parked[taken.n_parked++] = fd;
+        else
+            taken.items[taken.n_items++] =
+                (struct descriptor){.fd = fd, .name = xstrdup(names[i]), .address = describe(fd)};
     }
     free_names(names);
+    if (r == 0 && taken.n_items == 0)
+        r = -ENOENT;
     if (r < 0) {
         descriptors_deinit(&taken);
         return r;
@@ -224,5 +233,6 @@ void descriptors_deinit(struct descriptors *descriptors)
         free(descriptors->items[i].address);
     }
     free(descriptors->items);
-    *descriptors = (struct descriptors){NULL, 0};
+    free(descriptors->parked);
+    *descriptors = (struct descriptors){0};
 }

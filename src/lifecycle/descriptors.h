@@ -6,6 +6,9 @@
 
 #define DESCRIPTOR_ADMIN "admin" /* the descriptor name that is not a listener of the configuration */
 
+/* What the process before this one has left with systemd: see gateway/parking.h. */
+#define DESCRIPTOR_PARKED "holdfast-parked"
+
 struct descriptor {
     int fd;
     char *name;
@@ -15,6 +18,8 @@ struct descriptor {
 struct descriptors {
     struct descriptor *items;
     size_t n_items;
+    int *parked; /* no listening sockets: those named DESCRIPTOR_PARKED; whoever reads one closes it */
+    size_t n_parked;
 };
 
 /* Takes what sd_listen_fds_with_names gives, and clears its environment. -ENOENT when there is none at all:

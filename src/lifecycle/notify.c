@@ -118,6 +118,23 @@ usec_t notify_due(struct notify *notify, usec_t now)
     return USEC_INFINITY;
 }
 
+bool notify_store(struct notify *notify, const char *name, int fd)
+{
+    if (notify->silent)
+        return false;
+    char state[128];
+    /* FDPOLL=0: that the other end is closed does not make it worthless. */
+    snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+    return sd_pid_notify_with_fds(0, false, state, &fd, 1) > 0 && sd_notify_barrier(false, USEC_PER_SEC) > 0;
+}
+
+void notify_unstore(struct notify *notify, const char *name)
+{
+    char state[128];
+    snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    say(notify, state);
+}
+
 void notify_watchdog(struct notify *notify)
 {
     say(notify, "WATCHDOG=1");
@@ -133,6 +150,11 @@ void notify_extend_timeout(struct notify *notify, usec_t by)
 void notify_silence(struct notify *notify, bool silent)
 {
     notify->silent = silent;
+}
+
+bool notify_is_silent(const struct notify *notify)
+{
+    return notify->silent;
 }
 
 usec_t notify_watchdog_interval(const struct notify *notify)

@@ -22,10 +22,16 @@ void notify_stopping(struct notify *notify, usec_t now);
  * called to send what waits (USEC_INFINITY: nothing waits). */
 usec_t notify_status(struct notify *notify, usec_t now, const char *format, ...) _printf_(3, 4);
 usec_t notify_due(struct notify *notify, usec_t now);
+/* Gives systemd a descriptor to keep for the next process of this unit, which gets it under `name`; waits (a
+ * second at most) until it has it. The descriptor stays the caller's. False: nobody keeps it. */
+bool notify_store(struct notify *notify, const char *name, int fd);
+/* Has all of this name let go. */
+void notify_unstore(struct notify *notify, const char *name);
 void notify_watchdog(struct notify *notify);
 void notify_extend_timeout(struct notify *notify, usec_t by);
 /* Silent: from now on nothing at all is said, since another process is the one that systemd listens to. A
  * STATUS that comes meanwhile is kept. */
 void notify_silence(struct notify *notify, bool silent);
+bool notify_is_silent(const struct notify *notify);
 /* WATCHDOG_USEC for this process, or 0 when the watchdog is off. */
 usec_t notify_watchdog_interval(const struct notify *notify);
