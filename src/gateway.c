@@ -62,6 +62,7 @@ struct gateway {
     struct loop *loop;
     struct metrics *metrics;
     struct health *health;
+    struct flight *flight;
     struct crew *crew;
     struct control *control;
     struct signals *signals;
@@ -170,16 +171,30 @@ static void take_generation(struct gateway *gateway)
     record_start(gateway->journal, gateway->generation);
 }
 
-/* Before the first request: from now on an end without a word is a loss. */
-static void begin_generation(struct gateway *gateway)
+static void on_dead(void *userdata, const struct flight_death *death)
 {
-    uint64_t died;
-    generation_begin(gateway->plan.config->gateway.state_directory, gateway->generation, &died);
-    if (died != 0 && !gateway->heir) {
-        record_predecessor_died(gateway->journal, died);
-        gateway->lineage.crashes++;
+    struct gateway *gateway = userdata;
+    record_predecessor_died(gateway->journal, death);
+    gateway->lineage.crashes++;
+    if (!gateway->heir)
         gateway->origin = ORIGIN_CRASH;
-    }
+}
+
+/* Tells of generations that died, each once. */
+static void find_dead(struct gateway *gateway)
+{
+    flight_find_dead(gateway->plan.config->gateway.state_directory, on_dead, gateway);
+}
+
+static void build_flight(struct gateway *gateway)
+{
+    const struct config *config = gateway->plan.config;
+    const int r = flight_new(&gateway->flight, config->gateway.state_directory, gateway->generation,
+                             config->gateway.threads);
+    if (r < 0)
+        journal_log(gateway->journal, EVENT_WARNING,
+                    "cannot keep a record of what is in flight in %s (%s): a crash will not be told",
+                    config->gateway.state_directory, strerrordesc_np(-r));
 }
 
 static void take_snapshot(void *userdata, struct admin_snapshot *ret);
@@ -195,6 +210,7 @@ static int build_workers(struct gateway *gateway)
         .metrics = gateway->metrics,
         .journal = gateway->journal,
         .health = gateway->health,
+        .flight = gateway->flight,
     };
     return crew_new(&gateway->crew, &options);
 }
@@ -274,6 +290,7 @@ static int build(struct gateway *gateway)
     gateway->snapshot = snapshot_new(gateway->descriptors, config->gateway.threads);
     gateway->metrics = metrics_new(config, config->gateway.threads);
     gateway->health = health_new(config);
+    build_flight(gateway);
     int r = loop_new(&gateway->loop);
     if (r == 0)
         r = signals_new(&gateway->signals, gateway->loop, on_signal, gateway);
@@ -529,7 +546,7 @@ static void set_state(struct gateway *gateway, enum state state)
         break;
     case STATE_ACCEPTING:
         open_parking(gateway);
-        begin_generation(gateway);
+        find_dead(gateway);
         crew_accept(gateway->crew);
         adopt_taken_back(gateway);
         break;
@@ -701,8 +718,6 @@ int gateway_run(struct gateway *gateway)
     }
     const struct crew_state *crew = crew_look(gateway->crew);
     gateway->abandoned = gateway->stop.drain.phase == DRAIN_DONE && crew->n_drained < crew->n_workers;
-    if (gateway->generation != 0 && !gateway->replaced)
-        generation_end(gateway->plan.config->gateway.state_directory);
     if (gateway->replaced)
         say_farewell(gateway, crew);
     if (gateway->parking)
@@ -793,6 +808,7 @@ static void on_reload_failed(void *userdata, const char *reason)
 {
     struct gateway *gateway = userdata;
     gateway->lineage.reloads_failed++;
+    find_dead(gateway); /* the successor may have left something behind */
 }
 
 static void on_moved(void *userdata)
@@ -814,7 +830,7 @@ static void on_ancestor_end(void *userdata, const struct ancestor *ancestor)
     if (ancestor->farewell)
         record_predecessor_ended(gateway->journal, ancestor->generation, ancestor->answered, ancestor->cut);
     else
-        record_predecessor_died(gateway->journal, ancestor->generation);
+        find_dead(gateway);
 }
 
 /* Who waits for a reload. */
@@ -913,9 +929,11 @@ struct gateway *gateway_free(struct gateway *gateway)
         /* The process ends here and takes the rest with it: whatever runs at exit() would pull away what that
          * thread may still use. */
         journal_flush(gateway->journal, USEC_PER_SEC);
+        flight_end(gateway->flight);
         _exit(gateway->exit_status);
     }
     crew_free(gateway->crew);
+    flight_free(gateway->flight);
     parking_free(gateway->parking);
     free(gateway->taken_back.items);
     signals_free(gateway->signals);

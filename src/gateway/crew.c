@@ -44,6 +44,7 @@ int crew_new(struct crew **ret, const struct crew_options *options)
             .metrics = metrics_shard(options->metrics, i),
             .journal = options->journal,
             .health = options->health,
+            .flight = flight_slot(options->flight, i),
             .sockets = crew->sockets,
             .n_sockets = crew->n_sockets,
         };

@@ -4,6 +4,7 @@
 #include "gateway/plan.h"
 #include "http/worker.h"
 #include "lifecycle/descriptors.h"
+#include "lifecycle/flight.h"
 
 struct crew;
 
@@ -13,6 +14,7 @@ struct crew_options {
     struct metrics *metrics; /* with a shard for each worker */
     struct journal *journal;
     struct health *health;
+    struct flight *flight; /* may be NULL */
 };
 
 /* As many workers as the configuration says, each with every socket. They accept nothing yet. */

@@ -61,14 +61,27 @@ void record_wedged(struct journal *journal, size_t worker)
     journal_send(journal, &record, "worker %zu does not turn: the watchdog is not fed", worker);
 }
 
-void record_predecessor_died(struct journal *journal, uint64_t predecessor)
+void record_predecessor_died(struct journal *journal, const struct flight_death *death)
 {
     struct journal_record record;
     journal_begin(&record, EVENT_PREDECESSOR_DIED);
-    journal_add_u64(&record, FIELD_PREDECESSOR, predecessor);
+    journal_add_u64(&record, FIELD_PREDECESSOR, death->generation);
+    if (!death->readable) {
+        journal_send(journal, &record,
+                     "generation %" PRIu64
+                     " ended without a word; the record of what it had in flight is damaged",
+                     death->generation);
+        return;
+    }
+    journal_add_u64(&record, FIELD_IN_FLIGHT, death->requests);
+    journal_add_u64(&record, FIELD_CONNECTIONS, death->connections);
     journal_send(journal, &record,
-                 "generation %" PRIu64 " ended without a word: a crash, a kill or a power failure",
-                 predecessor);
+                 "generation %" PRIu64 " (PID %" PRIu64 ") ended without a word (%s): %" PRIu64
+                 " request%s in flight on %" PRIu64 " connection%s",
+                 death->generation, death->pid,
+                 death->rebooted ? "a power failure, or the system was killed" : "a crash, or a kill",
+                 death->requests, death->requests == 1 ? "" : "s", death->connections,
+                 death->connections == 1 ? "" : "s");
 }
 
 void record_stop(struct journal *journal, const struct metrics *metrics)

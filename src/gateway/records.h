@@ -5,11 +5,12 @@
 #include "gateway/reload.h"
 #include "journal/journal.h"
 #include "lifecycle/checks.h"
+#include "lifecycle/flight.h"
 #include "metrics/metrics.h"
 
 void record_start(struct journal *journal, uint64_t generation);
-/* The generation before this one ended without a word. */
-void record_predecessor_died(struct journal *journal, uint64_t predecessor);
+/* A generation before this one ended without a word. */
+void record_predecessor_died(struct journal *journal, const struct flight_death *death);
 void record_check(struct journal *journal, const struct check_result *result);
 /* `duration`: from the start of the process. */
 void record_ready(struct journal *journal, const struct plan *plan, usec_t duration);

@@ -39,6 +39,7 @@ void conn_set_kind(struct conn *conn, enum conn_kind kind)
     conn->kind = kind;
     if (conn->kind == CONN_TUNNEL)
         conn->server->n_tunnels++;
+    server_note_requests(conn->server);
     if (metrics && conn->kind != CONN_HANDSHAKE)
         (conn->adopted ? metrics_connection_adopt : metrics_connection_open)(metrics, conn->origin->listener,
                                                                              metrics_protocols[conn->kind]);

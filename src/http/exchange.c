@@ -19,6 +19,7 @@ static void on_dispose(void *p)
     access_end(exchange);
     list_unlink(&exchange->link);
     server->n_exchanges--;
+    server_note_requests(server);
     conn->n_exchanges--;
     if (conn->kind == CONN_HTTP2 && conn->n_exchanges == 0)
         conn_set_busy(conn, false);
@@ -48,6 +49,7 @@ static struct exchange *exchange_new(struct conn *conn, h2o_req_t *req)
     *exchange = (struct exchange){.req = req, .conn = conn, .server = server, .began = now_monotonic()};
     list_append(&server->exchanges, &exchange->link);
     server->n_exchanges++;
+    server_note_requests(server);
     conn->n_exchanges++;
     conn_set_busy(conn, true);
     if (server->options.metrics)

@@ -338,6 +338,7 @@ size_t server_cut(struct server *server)
 void server_count_connections(struct server *server, int change)
 {
     server->n_conns += (size_t)change;
+    flight_set_connections(server->options.flight, server->n_conns);
     if (server->options.group)
         accept_group_count(server->options.group, server->options.index, server->n_conns);
 }

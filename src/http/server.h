@@ -11,6 +11,7 @@
 #include "metrics/metrics.h"
 #include "router/router.h"
 #include "upstream/health.h"
+#include "util/flight_slot.h"
 
 struct server;
 struct tls_config; /* http/tls.h: one listener's certificates, shared by all workers */
@@ -30,7 +31,8 @@ struct server_options {
     const struct router *router; /* NULL with a handler */
     struct metrics_shard *metrics;
     struct journal *journal;
-    struct health *health; /* NULL with a handler */
+    struct health *health;      /* NULL with a handler */
+    struct flight_slot *flight; /* where it says what it has in flight, or NULL */
     const struct server_socket *sockets;
     size_t n_sockets;
     request_handler handler; /* NULL: route and proxy */

@@ -69,6 +69,12 @@ void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_
 /* While draining: how long the next idle connection is kept. Stages, so that they do not all end at once. */
 usec_t server_idle_stage(struct server *server);
 
+/* Requests, tunnels among them, have come or gone: what is in flight is told where a crash leaves it. */
+static inline void server_note_requests(struct server *server)
+{
+    flight_set_requests(server->options.flight, server->n_exchanges + server->n_tunnels);
+}
+
 /* A connection came (+1) or went (-1). */
 void server_count_connections(struct server *server, int change);
 

@@ -150,6 +150,7 @@ int worker_new(struct worker **ret, const struct worker_options *options)
                                                                  .metrics = options->metrics,
                                                                  .journal = options->journal,
                                                                  .health = options->health,
+                                                                 .flight = options->flight,
                                                                  .sockets = options->sockets,
                                                                  .n_sockets = options->n_sockets});
     if (r == 0) {

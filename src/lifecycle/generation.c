@@ -6,7 +6,6 @@
 #include "util/parse.h"
 
 #define FILE_NAME "generation"
-#define RUNNING_NAME "running"
 #define TEMPORARY_NAME ".generation.new"
 
 /* Twenty digits and a line feed, and one more to see that there is too much. */
@@ -84,21 +83,4 @@ int generation_next(const char *directory, uint64_t *ret)
     if (write_result < 0)
         return write_result;
     return read_result == -ENOENT ? 0 : read_result;
-}
-
-int generation_begin(const char *directory, uint64_t number, uint64_t *ret_died)
-{
-    *ret_died = 0;
-    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    (void)!read_number(fd, RUNNING_NAME, ret_died); /* what is no number names nobody */
-    return write_number(fd, RUNNING_NAME, number);
-}
-
-void generation_end(const char *directory)
-{
-    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        unlinkat(fd, RUNNING_NAME, 0);
 }
