@@ -1,8 +1,12 @@
-"""A service manager for one process: what holdfastd sees of systemd, without systemd.
+"""A service manager for one service: what holdfastd sees of systemd, without systemd.
 
 It opens listening sockets and passes them as descriptors 3 and up to a freshly executed holdfastd, with their names in
 LISTEN_FDNAMES; it listens on NOTIFY_SOCKET and keeps every message with the time it came at; it keeps stderr, and knows
 which lines of it nobody expected. Everything a test waits for is waited for as an event, with a timeout.
+
+As systemd with NotifyAccess=main it listens to the main process alone, and follows it when that names another by
+MAINPID=: whatever a process says that is not the main one is a fault, which the test fails for at its end. Successors
+are children of the manager, as they are of systemd.
 """
 
 import array
@@ -31,6 +35,23 @@ NO_BUS = r"warning: cannot ask systemd for TimeoutStopSec="
 
 SD_LISTEN_FDS_START = 3
 HIGH = 200  # descriptors are parked from here on, out of the way of those that are passed
+
+
+def find_holdfastctl():
+    """Beside the holdfastd that is tested, or where a build has it."""
+    build = find_holdfastd().parent
+    return next(path for path in (build / "src/ctl/holdfastctl", build / "holdfastctl") if path.exists())
+
+
+def children():
+    """The processes that this one has started, or that were made its own, ended or not, and their command lines."""
+    found = {}
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            for pid in (task / "children").read_text().split():
+                with contextlib.suppress(OSError):
+                    found[int(pid)] = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
 
 
 def find_holdfastd():
@@ -130,9 +151,13 @@ class Service:
         self.allowed = [NO_BUS]
         self.expected_status = 0
         self.environment = {}
-        self.pid = None
-        self.status = None  # exit status; negative: the signal that ended it
+        self.pid = None  # of the main process
+        self.status = None  # its exit status; negative: the signal that ended it
+        self.faults = []  # what was said by somebody who has no say
+        self.former = {}  # generations that were replaced: their exit statuses by pid, None while they live
         self._pidfd = None
+        self._former_pidfds = {}
+        self._following = threading.Lock()
         self._threads = []
         self.notifications = Log()
         self.stderr = Log()
@@ -210,6 +235,7 @@ class Service:
             actions += [(os.POSIX_SPAWN_DUP2, fd, SD_LISTEN_FDS_START + i) for i, fd in enumerate(fds)]
             self.pid = os.posix_spawn(command[0], command, environment, file_actions=actions, setsigdef=[signal.SIGPIPE])
         os.close(write)
+        self.former = {}
         self._pidfd = os.pidfd_open(self.pid)
         thread = threading.Thread(target=self._read_stderr, args=(read, self.stderr), daemon=True)
         thread.start()
@@ -268,25 +294,101 @@ class Service:
         return self._pidfd is not None and not select.select([self._pidfd], [], [], 0)[0]
 
     def signal(self, number=signal.SIGTERM):
+        """To the main process."""
         signal.pidfd_send_signal(self._pidfd, number)
 
     def wait(self, timeout=10):
-        """Waits for its end. The exit status; negative when a signal ended it."""
+        """Waits for the end of the main process. Its exit status; negative when a signal ended it."""
         if self._pidfd is None:
             return self.status
         if not select.select([self._pidfd], [], [], timeout)[0]:
             raise Failure(f"it did not end within {timeout} s\n{self.text()}")
-        self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        os.close(self._pidfd)
-        self._pidfd = None
-        for thread in self._threads:
-            thread.join(5)
-        self._threads.clear()
+        with self._following:
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._reap_former()
+        if not self._former_pidfds:
+            for thread in self._threads:
+                thread.join(5)
+            self._threads.clear()
         return self.status
 
     def stop(self, timeout=20):
+        """As KillMode=control-group: every generation is told, and waited for. The main one's exit status."""
+        self._signal_former(signal.SIGTERM)
         self.signal(signal.SIGTERM)
+        self.wait_former(timeout)
         return self.wait(timeout)
+
+    # Generations
+
+    def _follow(self, pid):
+        """The main process has named another."""
+        with self._following:
+            try:
+                pidfd = os.pidfd_open(pid)
+            except ProcessLookupError:
+                self.faults.append(f"MAINPID={pid}, which does not exist")
+                return
+            if self._pidfd is not None:
+                self._former_pidfds[self.pid] = self._pidfd
+                self.former[self.pid] = None
+            self.pid, self._pidfd = pid, pidfd
+
+    def _reap_former(self):
+        with self._following:
+            for pid, pidfd in list(self._former_pidfds.items()):
+                if select.select([pidfd], [], [], 0)[0]:
+                    self.former[pid] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                    os.close(self._former_pidfds.pop(pid))
+
+    def _signal_former(self, number):
+        with self._following:
+            for pidfd in self._former_pidfds.values():
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, number)
+
+    def draining(self):
+        """The pids of the generations that were replaced and still live."""
+        self._reap_former()
+        return [pid for pid, status in self.former.items() if status is None]
+
+    def wait_former(self, timeout=10, but=0):
+        """Waits until all but so many of the replaced generations have ended."""
+        deadline = time.monotonic() + timeout
+        while len(self.draining()) > but:
+            left = deadline - time.monotonic()
+            with self._following:
+                pidfds = list(self._former_pidfds.values())
+            if left <= 0 or not select.select(pidfds, [], [], left)[0]:
+                raise Failure(f"replaced generations {self.draining()} did not end within {timeout} s\n{self.text()}")
+
+    def admin_address(self):
+        return next(sock.getsockname() for name, sock in self.sockets if name == "admin")
+
+    def ctl(self, *arguments, timeout=30):
+        """Runs holdfastctl on the admin socket."""
+        command = [find_holdfastctl(), "--admin", self.admin_address(), *arguments]
+        return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout)
+
+    def reload(self, timeout=30):
+        """A reload that must succeed; the pid of the new main process."""
+        before = self.pid
+        result = self.ctl("reload", timeout=timeout)
+        if result.returncode != 0:
+            raise Failure(f"the reload failed: {result.stderr}\n{self.text()}")
+        assert self.pid != before, "the main process is the same"
+        return self.pid
+
+    def reload_fails(self, timeout=30):
+        """A reload that must fail; what holdfastctl says on stderr."""
+        self.allow(".*")
+        before = self.pid
+        result = self.ctl("reload", timeout=timeout)
+        assert result.returncode == 1, f"exit status {result.returncode}: {result.stdout}{result.stderr}\n{self.text()}"
+        assert self.pid == before and self.is_running(), self.text()
+        return result.stderr
 
     def run(self, *arguments, timeout=20, **options):
         """Starts it and waits for its end, for starts that are to fail. Every line on stderr is expected."""
@@ -336,16 +438,23 @@ class Service:
 
     def close(self):
         """Ends the process, and fails for whatever went unnoticed."""
+        left = {}
         try:
             if self._pidfd is not None:
+                self._signal_former(signal.SIGTERM)
                 with contextlib.suppress(ProcessLookupError):
                     self.signal(signal.SIGTERM)
                 try:
+                    self.wait_former(30)
                     self.wait(30)
                 except Failure:
+                    self._signal_former(signal.SIGKILL)
                     self.signal(signal.SIGKILL)
                     self.wait(10)
                     raise
+            self._signal_former(signal.SIGKILL)
+            self.wait_former(10)
+            left = self._clear_children()
         finally:
             os.close(self._notify_end_write)
             self._notify_thread.join(5)
@@ -354,10 +463,24 @@ class Service:
             for _, sock in self.sockets:
                 sock.close()
             shutil.rmtree(self.directory, ignore_errors=True)
+        assert not left, f"processes were left behind: {left}"
+        assert not self.faults, "said by somebody who has no say:\n" + "\n".join(self.faults) + "\n" + self.text()
+        assert all(status == 0 for status in self.former.values()), f"{self.former}\n{self.text()}"
         assert not self.sanitizer_reports(), "a sanitizer has something to say\n" + self.text()
         assert not self.surprises(), "unexpected on stderr:\n" + "\n".join(self.surprises())
         if self.expected_status is not None and self.status is not None:
             assert self.status == self.expected_status, f"exit status {self.status}\n{self.text()}"
+
+    def _clear_children(self):
+        """Reaps what has ended; what has not, and was started with our configuration, ought to have: it is ended."""
+        left = {}
+        for pid, command in children().items():
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(pid, os.WNOHANG)[0] == 0 and str(self.directory) in command:
+                    left[pid] = command
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+        return left
 
     def _read_stderr(self, fd, log):
         with open(fd, "rb") as pipe:
@@ -378,7 +501,12 @@ class Service:
                 elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                     for fd in array.array("i", payload):  # a barrier: closing it is the answer
                         os.close(fd)
-            self.notifications.add(Message(at, pid, data.decode().splitlines()))
+            message = Message(at, pid, data.decode().splitlines())
+            if pid != self.pid and message.lines != ["BARRIER=1"]:  # that one anybody may ask for
+                self.faults.append(f"{at:.3f} from {pid}, while {self.pid} is the main process: {message.lines}")
+            elif message.value("MAINPID"):
+                self._follow(int(message.value("MAINPID")))
+            self.notifications.add(message)
 
 
 def has_hooks(binary=None):
