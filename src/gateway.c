@@ -238,7 +238,7 @@ static void on_disowned(void *userdata, const char *reason);
 static json_t *describe_at_start(void *userdata);
 static json_t *describe_at_lead(void *userdata);
 static void on_replaced(void *userdata, uint64_t generation);
-static void on_orphaned(void *userdata);
+static void on_orphaned(void *userdata, bool orderly);
 static void on_reload_failed(void *userdata, const char *reason);
 static void on_moved(void *userdata);
 static void on_counters(void *userdata, const json_t *document);
@@ -718,6 +718,7 @@ int gateway_run(struct gateway *gateway)
     }
     const struct crew_state *crew = crew_look(gateway->crew);
     gateway->abandoned = gateway->stop.drain.phase == DRAIN_DONE && crew->n_drained < crew->n_workers;
+    succession_leave(gateway->succession);
     if (gateway->replaced)
         say_farewell(gateway, crew);
     if (gateway->parking)
@@ -791,16 +792,17 @@ static void on_replaced(void *userdata, uint64_t generation)
     set_state(gateway, STATE_DRAINING);
 }
 
-static void on_orphaned(void *userdata)
+static void on_orphaned(void *userdata, bool orderly)
 {
     struct gateway *gateway = userdata;
-    gateway->orphaned = true;
+    gateway->orphaned = !orderly;
     if (gateway->state != STATE_DRAINING)
         return;
-    journal_log(gateway->journal, EVENT_WARNING,
-                "the generation that replaced this one has ended: idle connections cannot go to it any more");
+    journal_log(gateway->journal, EVENT_MESSAGE,
+                "the generation that replaced this one has %s: idle connections cannot go to it any more",
+                orderly ? "ended" : "died");
     stop_end_taking(&gateway->stop);
-    if (gateway->told_to_stop)
+    if (gateway->told_to_stop && gateway->orphaned)
         stop_shorten(&gateway->stop, ORPHAN_GRACE);
 }
 

@@ -149,6 +149,13 @@ const struct ancestor *ancestors_get(const struct ancestors *ancestors, size_t i
     return NULL;
 }
 
+void ancestors_tell(struct ancestors *ancestors, const char *type)
+{
+    list_for_each (node, &ancestors->entries)
+        (void)!channel_send(list_entry(node, struct entry, link)->channel, channel_message_new(type), NULL, 0,
+                            0);
+}
+
 void ancestors_pass_on(struct ancestors *ancestors, int channel)
 {
     while (!list_is_empty(&ancestors->entries)) {

@@ -39,5 +39,7 @@ void ancestors_add(struct ancestors *ancestors, int channel, uint64_t generation
 size_t ancestors_count(const struct ancestors *ancestors);
 /* The i-th, the youngest first; NULL beyond the last. Valid until the loop turns. */
 const struct ancestor *ancestors_get(const struct ancestors *ancestors, size_t i);
+/* Sends all of them a message without fields. */
+void ancestors_tell(struct ancestors *ancestors, const char *type);
 /* We are replaced, too: from now on they talk to our successor, at the other end of `channel`. */
 void ancestors_pass_on(struct ancestors *ancestors, int channel);

@@ -33,8 +33,9 @@ struct reload {
     struct loop_fd *pidfd_watch, *channel_watch;
     struct loop_timer *timer;
     usec_t began, ready, led;
-    char *told;   /* what the successor said is wrong */
-    char *reason; /* why the reload fails */
+    bool farewell; /* the successor has said that it ends */
+    char *told;    /* what the successor said is wrong */
+    char *reason;  /* why the reload fails */
 };
 
 static void close_channel(struct reload *reload)
@@ -142,6 +143,8 @@ static void on_message(struct reload *reload, const struct channel_message *mess
         on_leading(reload);
     } else if (streq(message->type, "failed") && !reload->told) {
         reload->told = xstrdup(channel_string(message, "reason", "the successor gave no reason"));
+    } else if (streq(message->type, "farewell")) {
+        reload->farewell = true;
     }
     /* What else a newer release may say is not for us. */
 }
@@ -160,7 +163,7 @@ static void on_channel(void *userdata)
         return;
     if (reload->phase == PHASE_REPLACED) {
         close_channel(reload);
-        reload->options.on_orphaned(reload->options.userdata);
+        reload->options.on_orphaned(reload->options.userdata, reload->farewell);
         return;
     }
     char reason[160];

@@ -34,8 +34,8 @@ struct reload_options {
     void (*on_replaced)(void *userdata);
     /* The reload has failed and the successor is gone; `reason` is for people. */
     void (*on_failed)(void *userdata, const char *reason);
-    /* The successor has ended after it replaced us. */
-    void (*on_orphaned)(void *userdata);
+    /* The successor has ended after it replaced us; orderly, or it died. */
+    void (*on_orphaned)(void *userdata, bool orderly);
     void *userdata;
 };
 

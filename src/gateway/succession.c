@@ -70,10 +70,10 @@ static void on_failed(void *userdata, const char *reason)
     settle(succession, &(struct succession_outcome){.reason = reason});
 }
 
-static void on_orphaned(void *userdata)
+static void on_orphaned(void *userdata, bool orderly)
 {
     struct succession *succession = userdata;
-    succession->options.on_orphaned(succession->options.userdata);
+    succession->options.on_orphaned(succession->options.userdata, orderly);
 }
 
 static json_t *at_start(void *userdata)
@@ -241,6 +241,11 @@ static void on_ancestor_end(void *userdata, const struct ancestor *ancestor)
 {
     struct succession *succession = userdata;
     succession->options.on_ancestor_end(succession->options.userdata, ancestor);
+}
+
+void succession_leave(struct succession *succession)
+{
+    ancestors_tell(succession->ancestors, "farewell");
 }
 
 /* --- as an heir -------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ struct succession_options {
     json_t *(*at_start)(void *userdata);
     json_t *(*at_lead)(void *userdata);
     void (*on_replaced)(void *userdata, uint64_t generation);
-    void (*on_orphaned)(void *userdata);
+    void (*on_orphaned)(void *userdata, bool orderly);
     /* A reload has failed; the gateway serves as before. */
     void (*on_failed)(void *userdata, const char *reason);
     /* A connection has come from an ancestor, and is served. */
@@ -83,5 +83,8 @@ void succession_tell_farewell(struct succession *succession, uint64_t answered, 
                               json_t *counters);
 /* How many connections have gone to the successor. */
 uint64_t succession_moved(const struct succession *succession);
+
+/* Tells those before us that this generation ends, as it should. */
+void succession_leave(struct succession *succession);
 
 const struct ancestors *succession_ancestors(const struct succession *succession);

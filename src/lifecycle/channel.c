@@ -33,7 +33,8 @@ int channel_receive(int fd, struct channel_message *ret)
                             .msg_control = control.bytes,
                             .msg_controllen = sizeof(control.bytes)};
 
-    /* One who leaves with messages of ours unread leaves an error before its own last words, which is told once. */
+    /* One who leaves with messages of ours unread leaves an error before its own last words, which is told
+     * once. */
     ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     for (int tries = 0; n < 0 && (errno == EINTR || errno == ECONNRESET) && tries < 3; tries++)
         n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
