@@ -200,8 +200,8 @@ class Service:
 
     # Running it
 
-    def start(self, *arguments, watchdog=None, notify=True):
-        """Executes it. `watchdog`: seconds, for WATCHDOG_USEC."""
+    def start(self, *arguments, watchdog=None, notify=True, channel=None):
+        """Executes it. `watchdog`: seconds, for WATCHDOG_USEC; `channel`: to a predecessor that the test plays."""
         assert self._pidfd is None, "it runs already"
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "HOME") or k.endswith("SAN_OPTIONS")}
         suppressions = f"suppressions={pathlib.Path(__file__).with_name('lsan.supp')}:print_suppressions=0"
@@ -216,6 +216,8 @@ class Service:
         if self.sockets:
             environment["LISTEN_FDS"] = str(len(self.sockets))
             environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in self.sockets)
+        if channel:
+            environment["HOLDFAST_SUCCESSION_FD"] = str(SD_LISTEN_FDS_START + len(self.sockets))
         environment.update(self.environment)
 
         self.status = None
@@ -227,7 +229,7 @@ class Service:
         command += [str(a) for a in (arguments or ("--config", self.config_path))]
         with contextlib.ExitStack() as parked:
             fds = []
-            for _, sock in self.sockets:
+            for sock in [sock for _, sock in self.sockets] + ([channel] if channel else []):
                 fds.append(fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH))
                 parked.callback(os.close, fds[-1])
             actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, write, 2)]

@@ -2,7 +2,9 @@
 ever would.
 
 As a program it is a successor: `peer.py WORD,WORD,…`, where a word sends the message of that type ("failed:REASON"
-with a reason), "go", "lead" and other types of the predecessor's are waited for, "wait" is for ever, "end" is the end.
+with a reason), "go", "lead" and other types of the predecessor's are waited for, "garbage", "huge" and "descriptors" are
+what they say, "wait" is for ever, "end" is the end. `peer.py replay FILE connections` replays a recorded successor, and
+then answers requests on the connections that it is given until it is told to end.
 """
 
 import array
@@ -10,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 
 FROM_PREDECESSOR = {"welcome", "go", "state", "lead", "connections"}
@@ -55,14 +58,69 @@ class Channel:
                 os.close(fd)
 
 
+def replay(channel, steps):
+    """Plays one side of a recorded conversation."""
+    for step in steps:
+        if "send" in step:
+            fds = []
+            if "blob" in step:
+                fds.append(os.memfd_create("state"))
+                os.write(fds[0], json.dumps(step["blob"]).encode())
+            channel.send_raw(json.dumps(step["send"]).encode(), fds)
+            for fd in fds:
+                os.close(fd)
+        elif "expect" in step:
+            _, fds = channel.expect(step["expect"])
+            for fd in fds:
+                os.close(fd)
+        elif "notify" in step:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.sendto(step["notify"].encode(), os.environ["NOTIFY_SOCKET"])
+
+
+def answer(connection):
+    connection.setblocking(True)
+    while data := connection.recv(65536):
+        assert data.endswith(b"\r\n\r\n"), "a request without a body, in one piece"
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nfrom the peer")
+
+
+def serve_connections(channel):
+    """What a generation does that was given connections."""
+    while True:
+        message, fds = channel.receive()
+        if message is None:
+            break
+        if message["type"] == "connections":
+            assert message["listener"] == "http" and len(message["age_ms"]) == len(message["idle_ms"]) == len(fds)
+            for fd in fds:
+                threading.Thread(target=answer, args=(socket.socket(fileno=fd),), daemon=True).start()
+        if message["type"] == "farewell":
+            assert message["generation"] == 1 and message["cut"] == 0
+            break
+    time.sleep(1000)
+
+
 def main():
     channel = Channel(socket.socket(fileno=int(os.environ["HOLDFAST_SUCCESSION_FD"])))
+    if sys.argv[1] == "replay":
+        with open(sys.argv[2]) as file:
+            replay(channel, json.load(file)["steps"])
+        serve_connections(channel)
+        return
     for word in sys.argv[1].split(","):
         kind, _, reason = word.partition(":")
         if kind == "end":
             return
         if kind == "wait":
             time.sleep(1000)
+        elif kind == "garbage":
+            for data in (b"{", b"\xff", b"[]", b"x" * 50_000, b'{"type": []}', b'{"type": "ready'):
+                channel.send_raw(data)
+        elif kind == "huge":
+            channel.send_raw(b'{"type": "ready", "x": "' + b"x" * 150_000 + b'"}')
+        elif kind == "descriptors":
+            channel.send_raw(b'{"type": "state"}', [0] * 250)
         elif kind in FROM_PREDECESSOR:
             channel.expect(kind)
         else:
