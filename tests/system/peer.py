@@ -36,8 +36,8 @@ class Channel:
         """The next message and its descriptors; None at the end."""
         try:
             data, ancillary, _, _ = self.sock.recvmsg(65536, socket.CMSG_SPACE(4 * 253))
-        except ConnectionResetError:
-            return None, []
+        except ConnectionResetError:  # the other end was closed with messages of ours unread: its own come after that
+            data, ancillary, _, _ = self.sock.recvmsg(65536, socket.CMSG_SPACE(4 * 253))
         fds = array.array("i")
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
