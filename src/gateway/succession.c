@@ -196,6 +196,8 @@ static uint64_t refused(const struct succession *succession)
 void succession_tell_farewell(struct succession *succession, uint64_t answered, uint64_t cut,
                               json_t *counters)
 {
+    if (succession->handover)
+        handover_flush(succession->handover); /* what the workers gave away last */
     if (counters)
         tell(succession, channel_message_new("counters"), counters);
     json_t *message = channel_message_new("farewell");
