@@ -587,9 +587,11 @@ static void on_signal(void *userdata, int number)
         set_state(gateway, STATE_DRAINING);
         break;
     case STATE_DRAINING:
-        if (gateway->replaced && !gateway->told_to_stop) {
+        if (gateway->replaced && number == SIGTERM) {
+            /* As the unit is stopped, or after a crash. It comes again when the main process has ended. */
+            if (!gateway->told_to_stop)
+                stop_shorten(&gateway->stop, gateway->orphaned ? ORPHAN_GRACE : USEC_INFINITY);
             gateway->told_to_stop = true;
-            stop_shorten(&gateway->stop, gateway->orphaned ? ORPHAN_GRACE : USEC_INFINITY);
             break;
         }
         journal_log(gateway->journal, EVENT_MESSAGE, "second %s: ending at once", name);

@@ -55,17 +55,22 @@ def wait_for_change(machine, unit, property, value):
     return changed
 
 
-def test_wrong_configuration_is_not_tried_again_and_again(machine):
+def test_wrong_configuration_is_tried_again_slowly(machine):
+    """The start fails, with the reasons; then there is a try in three seconds, until the configuration is mended."""
     service.configure(machine, "[Gateway]\nThreads=many\nColour=blue\n")
     assert machine.systemctl("start", "holdfast.service", check=False).returncode != 0
     assert machine.show("holdfast.service", "ExecMainStatus") == "78"
-    assert machine.show("holdfast.service", "ActiveState") == "failed"
-    assert machine.show("holdfast.service", "NRestarts") == "0"
+    assert machine.show("holdfast.service", "SubState") == "auto-restart"
     records = machine.journal(match("config-error"))
     assert {record.get("HOLDFAST_KEY") for record in records} == {"Threads", "Colour"}
     for record in records:
         assert record["HOLDFAST_FILE"] == "/etc/holdfast/conf.d/test.conf"
         assert record["HOLDFAST_LINE"] in ("2", "3")
+    machine.wait_for_record(match("config-error"), count=4)
+    tries = [int(record["__REALTIME_TIMESTAMP"]) for record in machine.journal(match("config-error"))][::2]
+    assert tries[1] - tries[0] >= 2_000_000
+    machine.path("/etc/holdfast/conf.d/test.conf").unlink()
+    service.wait_ready(machine)
 
 
 def test_waiting_client_survives_a_wrong_configuration(machine):

@@ -12,28 +12,34 @@ class LossClient:
 
     PATH = "/usr/local/bin/loss"
 
-    def __init__(self, machine, binary, *options, target="127.0.0.1:80"):
+    def __init__(self, machine, binary, *options, target="127.0.0.1:80", idle=0):
+        """`idle`: so many connections that are kept idle, until ask() sends another request on each; that ends the run."""
         self.machine = machine
         if not machine.path(self.PATH).exists():
             machine.copy_in(binary, self.PATH)
         # A run that nobody ends, ends by itself.
-        self.command = machine.enter(self.PATH, "--json", "--progress", "--duration=120", *options, target)
+        mode = ["--idle", idle] if idle else ["--progress", "--duration=120"]
+        self.command = machine.enter(self.PATH, "--json", *mode, *options, target)
         self.process = None
         self.report = None
 
     def __enter__(self):
         self.process = Inside(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True, start_new_session=True)
-        # The first line of progress: it has been sending for a second.
+        # The first line of progress, or that all connections are idle: it has been sending for a second, or all.
         self.first_line = self.process.stderr.readline()
         return self
 
     def __exit__(self, *exception):
         self.finish()
 
-    def finish(self, timeout=60):
+    def ask(self, timeout=60):
+        """Of one with idle connections: a request on each, and the end."""
+        return self.finish(timeout, signal.SIGUSR1)
+
+    def finish(self, timeout=60, number=signal.SIGINT):
         if self.report is None:
-            self.process.send_inside(signal.SIGINT)
+            self.process.send_inside(number)
             out, err = self.process.communicate(timeout=timeout)
             assert self.process.returncode in (0, 1), f"the loss client failed: {self.first_line}{err}"
             self.report = json.loads(out)
