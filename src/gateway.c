@@ -425,6 +425,11 @@ static void serve(struct gateway *gateway)
     if (gateway->heir) {
         record_took_over(gateway->journal, heir_predecessor(gateway->heir), duration);
         succession_leading(gateway->succession);
+        /* The clock that systemd keeps for the unit goes on: if one generation followed another faster than
+         * each would feed the watchdog for the first time, nobody ever would. Every worker has just turned.
+         */
+        if (notify_watchdog_interval(gateway->notify) > 0)
+            notify_watchdog(gateway->notify);
     }
 }
 

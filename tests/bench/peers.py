@@ -5,6 +5,7 @@ requests on both sides, and its defaults otherwise. As proxies all send X-Forwar
 Each serves "/" with a fixed text and "/proxy/" from the backend.
 """
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -13,7 +14,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+
+import processes
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 import activate  # noqa: E402
@@ -55,6 +59,7 @@ class Peer:
 
     name = package = program = None
     version_option = "-v"
+    reloadable = False  # run it the way in which it can be reloaded, where that is another
 
     def __init__(self, folder, workers, backend):
         self.folder = pathlib.Path(folder)
@@ -106,6 +111,10 @@ class Peer:
             self.wait_ready()
             self.ready_after = time.monotonic() - begun
 
+    def reload(self):
+        """As its own documentation says, or its unit in Debian. Returns when that does."""
+        os.kill(self.pid, signal.SIGHUP)
+
     def log(self):
         return (self.folder / "log").read_text(errors="replace")[-4000:]
 
@@ -113,6 +122,12 @@ class Peer:
         if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
             self.pid = None
         return self.pid is None
+
+    def kill_tree(self):
+        """What is still there of it: old workers that wait for their connections."""
+        for pid in processes.tree(self.pid)[1:] if self.pid else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def stop(self):
         if self.ended():
@@ -134,8 +149,9 @@ class Holdfast(Peer):
 
     def __init__(self, folder, workers, backend):
         super().__init__(folder, workers, backend)
-        self.listener = None
+        self.listener = self.admin = None
         self.notify = None
+        self.replaced = []
 
     @classmethod
     def path(cls):
@@ -177,18 +193,41 @@ Upstream=app
     def spawn(self, argv, log):
         self.listener = activate.bind(f"127.0.0.1:{self.port}")
         self.notify = activate.NotifySocket()
-        return activate.spawn(argv, [("http", self.listener)], self.environment(), log)
+        self.admin = activate.bind(f"unix:{self.folder}/admin")
+        return activate.spawn(argv, [("http", self.listener), ("admin", self.admin)], self.environment(), log)
 
     def wait_ready(self):
         deadline = time.monotonic() + START_TIMEOUT
         while not self.notify.wait("READY=1", 0.2):
             if time.monotonic() > deadline or self.ended():
                 raise RuntimeError(f"{self.name} does not become ready:\n{self.log()}")
+        # What is said from now on is heard as by a service manager: it answers barriers, and learns who is the main
+        # process, each of which is a child of ours.
+        threading.Thread(target=self.listen_on, daemon=True).start()
+
+    def listen_on(self):
+        with contextlib.suppress(OSError):
+            while True:
+                for line in self.notify.sock.recv(65536).decode().split("\n"):
+                    if line.startswith("MAINPID="):
+                        self.replaced.append(self.pid)
+                        self.pid = int(line.partition("=")[2])
+
+    def reload(self):
+        done = subprocess.run([self.build / "src/ctl/holdfastctl", "--admin", self.folder / "admin", "reload"],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"holdfastctl reload: {done.stderr}")
 
     def stop(self):
         super().stop()
+        for pid in self.replaced:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
         if self.listener:
             self.listener.close()
+            self.admin.close()
             self.notify.close()
 
 
@@ -264,7 +303,11 @@ backend app
     http-request set-header X-Forwarded-Proto http
     server app {server}
 """)
-        return [self.path(), "-db", "-f", config]
+        # As Debian's unit has it: a master that hands the listening sockets to the next worker.
+        return [self.path(), "-W" if self.reloadable else "-db", "-f", config]
+
+    def reload(self):
+        os.kill(self.pid, signal.SIGUSR2)
 
 
 class Caddy(Peer):
@@ -279,7 +322,7 @@ class Caddy(Peer):
         upstream = f"unix/{self.backend[5:]}" if self.backend.startswith("unix:") else self.backend
         config = self.write("Caddyfile", f"""
 {{
-    admin off
+    admin {f"unix/{self.folder}/admin" if self.reloadable else "off"}
     auto_https off
     log {{
         level ERROR
@@ -307,6 +350,12 @@ http://127.0.0.1:{self.port}, http://localhost:{self.port} {{
 """)
         return [self.path(), "run", "--adapter", "caddyfile", "--config", config]
 
+    def reload(self):
+        # --force: the file is the same as before, which is not what is measured here.
+        subprocess.run([self.path(), "reload", "--force", "--adapter", "caddyfile", "--config",
+                        self.folder / "Caddyfile", "--address", f"unix/{self.folder}/admin"], check=True,
+                       env=self.environment(), stderr=subprocess.DEVNULL)
+
 
 class H2o(Peer):
     name, package, program = "h2o", "h2o", "h2o"
@@ -331,7 +380,8 @@ hosts:
       /: {{file.dir: {self.folder}/www}}
       /proxy/: {{proxy.reverse.url: "{url}"}}
 """)
-        return [self.path(), "-m", "worker", "-c", config]
+        # Its master is Server::Starter, which holds the listening sockets.
+        return [self.path(), "-m", "master" if self.reloadable else "worker", "-c", config]
 
 
 ALL = [Holdfast, Nginx, HAProxy, Caddy, H2o]

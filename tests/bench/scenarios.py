@@ -23,6 +23,7 @@ class Options:
     idle = 10000
     starts = 10
     threads = (2, 1)
+    smoke = False
 
 
 def say(text):
@@ -188,6 +189,13 @@ def router(_chosen):
     return []
 
 
+def reload(chosen):
+    """Requests lost and connections ended by reloads."""
+    import reloads  # which needs what is defined here
+
+    return reloads.run(chosen)
+
+
 ALL = {
     "fixed": (fixed, "A fixed response"),
     "proxy-tcp": (proxy_tcp, "Proxy to one backend over TCP"),
@@ -196,5 +204,6 @@ ALL = {
     "upload": (upload, "Proxy, request bodies of 1 MiB"),
     "idle": (idle, "Memory of an idle connection"),
     "start": (start, "From exec to ready"),
+    "reload": (reload, "Reloads under load"),
     "router": (router, "Route lookups"),
 }
