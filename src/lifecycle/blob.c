@@ -4,6 +4,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+/* There are keys in it. */
+static void wipe(char *text, size_t size)
+{
+    if (text)
+        explicit_bzero(text, size);
+}
+
 static int write_all(int fd, const char *data, size_t size)
 {
     for (size_t done = 0; done < size;) {
@@ -29,7 +36,7 @@ int blob_new(const json_t *document, int *ret_fd)
         r = -EFBIG;
     if (r == 0)
         r = write_all(fd, text, size);
-    explicit_bzero(text, size); /* there are keys in it */
+    wipe(text, size);
     free(text);
     if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         r = -errno;
@@ -63,10 +70,12 @@ int blob_read(int fd, json_t **ret)
         return -EFBIG;
 
     const size_t size = (size_t)st.st_size;
-    _cleanup_free_ char *text = xcalloc(1, size + 1);
+    _cleanup_free_ char *text = malloc(size + 1);
+    if (!text)
+        return -ENOMEM;
     const int r = read_all(fd, text, size);
     json_t *document = r == 0 ? json_loadb(text, size, 0, NULL) : NULL;
-    explicit_bzero(text, size);
+    wipe(text, size);
     if (r < 0)
         return r;
     if (!document)
