@@ -1,7 +1,6 @@
 #include "gateway/handover.h"
 
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "lifecycle/channel.h"
@@ -13,11 +12,9 @@ struct batch {
 
 struct handover {
     struct handover_options options;
-    int wake; /* eventfd: something was taken */
-    struct loop_fd *watch;
     pthread_mutex_t lock;
     struct batch *taken; /* by listener, under the lock */
-    bool woken;          /* under the lock */
+    bool posted;         /* on_taken() is on its way, under the lock */
     struct handover_counts counts;
 };
 
@@ -79,14 +76,11 @@ void handover_flush(struct handover *handover)
     }
 }
 
-static void on_wake(void *userdata)
+static void on_taken(void *userdata)
 {
     struct handover *handover = userdata;
-    eventfd_t n;
-    if (eventfd_read(handover->wake, &n) < 0)
-        return;
     pthread_mutex_lock(&handover->lock);
-    handover->woken = false;
+    handover->posted = false;
     pthread_mutex_unlock(&handover->lock);
     handover_flush(handover);
 }
@@ -96,35 +90,28 @@ void handover_take(void *userdata, const struct moving_connection *connection)
     struct handover *handover = userdata;
     pthread_mutex_lock(&handover->lock);
     batch_add(&handover->taken[connection->listener->index], connection);
-    const bool wake = !handover->woken;
-    handover->woken = true;
+    const bool post = !handover->posted;
+    handover->posted = true;
     pthread_mutex_unlock(&handover->lock);
-    if (wake)
-        eventfd_write(handover->wake, 1);
+    if (post)
+        loop_post(handover->options.loop, on_taken, handover);
 }
 
-int handover_new(struct handover **ret, const struct handover_options *options)
+struct handover *handover_new(const struct handover_options *options)
 {
-    _cleanup_close_ int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake < 0)
-        return -errno;
     struct handover *handover = xcalloc(1, sizeof(*handover));
     handover->options = *options;
     handover->taken = xcalloc(options->config->n_listeners, sizeof(*handover->taken));
     pthread_mutex_init(&handover->lock, NULL);
-    handover->wake = TAKE_FD(wake);
-    handover->watch = loop_fd_new(options->loop, handover->wake, on_wake, handover);
-    *ret = handover;
-    return 0;
+    return handover;
 }
 
 struct handover *handover_free(struct handover *handover)
 {
     if (!handover)
         return NULL;
+    loop_unpost(handover->options.loop, handover);
     handover_flush(handover);
-    loop_fd_free(handover->watch);
-    close(handover->wake);
     pthread_mutex_destroy(&handover->lock);
     free(handover->taken);
     free(handover);

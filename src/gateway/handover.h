@@ -21,7 +21,7 @@ struct handover_options {
     void *userdata;
 };
 
-int handover_new(struct handover **ret, const struct handover_options *options) _warn_unused_;
+struct handover *handover_new(const struct handover_options *options);
 /* No worker may take any more. Sends what has come. Accepts NULL, returns NULL. */
 struct handover *handover_free(struct handover *handover);
 

@@ -25,19 +25,18 @@ int parking_new(struct parking **ret, const struct parking_options *options)
     parking->options = *options;
     parking->channel = ends[0];
     (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    int r = notify_store(options->notify, DESCRIPTOR_PARKED, ends[1]) ? 0 : -ENOTSUP;
+    const int r = notify_store(options->notify, DESCRIPTOR_PARKED, ends[1]) ? 0 : -ENOTSUP;
     close(ends[1]);
-    if (r == 0)
-        r = handover_new(&parking->handover, &(struct handover_options){.loop = options->loop,
-                                                                        .config = options->config,
-                                                                        .channel = parking->channel,
-                                                                        .patience = 0,
-                                                                        .on_refused = options->on_refused,
-                                                                        .userdata = options->userdata});
     if (r < 0) {
         parking_free(parking);
         return r;
     }
+    parking->handover = handover_new(&(struct handover_options){.loop = options->loop,
+                                                                .config = options->config,
+                                                                .channel = parking->channel,
+                                                                .patience = 0,
+                                                                .on_refused = options->on_refused,
+                                                                .userdata = options->userdata});
     *ret = parking;
     return 0;
 }

@@ -48,9 +48,7 @@ static void on_replaced(void *userdata)
         .on_refused = on_refused,
         .userdata = succession,
     };
-    const int r = handover_new(&succession->handover, &handover);
-    if (r < 0)
-        journal_log(options->journal, EVENT_WARNING, "cannot hand connections over: %s", strerrordesc_np(-r));
+    succession->handover = handover_new(&handover);
     ancestors_pass_on(succession->ancestors, handover.channel);
 
     struct succession_outcome outcome = {.generation = succession->next};

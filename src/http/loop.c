@@ -142,6 +142,19 @@ void loop_post(struct loop *loop, void (*callback)(void *userdata), void *userda
         ;
 }
 
+void loop_unpost(struct loop *loop, const void *userdata)
+{
+    pthread_mutex_lock(&loop->lock);
+    list_for_each_safe (node, &loop->posts) {
+        struct post *post = list_entry(node, struct post, link);
+        if (post->userdata == userdata) {
+            list_unlink(node);
+            free(post);
+        }
+    }
+    pthread_mutex_unlock(&loop->lock);
+}
+
 static void on_readable(h2o_socket_t *sock, const char *error)
 {
     struct loop_fd *watch = sock->data;

@@ -23,6 +23,10 @@ int loop_epoll_fd(struct loop *loop);
 /* Calls `callback` on this loop's thread, in order. May be called from any thread. */
 void loop_post(struct loop *loop, void (*callback)(void *userdata), void *userdata);
 
+/* What was posted with this userdata, and has not been called yet, never is. On the loop's thread, not within
+ * a callback of a post. */
+void loop_unpost(struct loop *loop, const void *userdata);
+
 /* Calls `callback` whenever fd is readable. The fd is borrowed: loop_fd_free() does not close it, and must be
  * called before it is closed. */
 struct loop_fd *loop_fd_new(struct loop *loop, int fd, void (*callback)(void *userdata), void *userdata);
