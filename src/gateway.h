@@ -1,6 +1,7 @@
 #pragma once
 /* The composition root: owns every part, builds them in order and tears them down in reverse. */
 
+#include "gateway/exit_status.h"
 #include "lifecycle/descriptors.h"
 #include "util/macros.h"
 
@@ -10,14 +11,6 @@ struct gateway_options {
     const char *config_file;         /* NULL: the installed configuration */
     struct descriptors *descriptors; /* borrowed */
     int channel;                     /* to the predecessor, -1: there is none; consumed */
-};
-
-/* Exit statuses, as sysexits.h and systemd.exec(5) name them. */
-enum {
-    EXIT_USAGE_ERROR = 64,
-    EXIT_UNAVAILABLE = 69, /* a required check has failed */
-    EXIT_SOFTWARE_ERROR = 70,
-    EXIT_CONFIG_ERROR = 78,
 };
 
 /* Builds all parts. On failure the reasons have been told, and the exit status is returned as a positive

@@ -1,0 +1,87 @@
+#include "gateway/root.h"
+
+#include "lifecycle/bus.h"
+
+static void on_not_parked(void *userdata, const struct moving_connection *connection)
+{
+    struct gateway *gateway = userdata;
+    struct moving_connection back = *connection;
+    back.stays = true;
+    crew_adopt(gateway->crew, &back); /* which ends it as at a stop */
+}
+
+/* Whether another process follows, and can have our idle connections. When systemd cannot be asked they are
+ * ended as at a stop: with a late request answered, which nobody would do for those that wait in vain. */
+bool gateway_begin_parking(struct gateway *gateway)
+{
+    enum bus_job job;
+    if (notify_is_silent(
+            gateway->notify)) /* we were replaced, or were never to lead: systemd does not hear us */
+        return false;
+    if (!getenv("NOTIFY_SOCKET") || bus_unit_job(&job) < 0 || job != BUS_JOB_RESTART)
+        return false;
+    const int r = parking_new(&gateway->parking, &(struct parking_options){.loop = gateway->loop,
+                                                                           .config = gateway->plan.config,
+                                                                           .notify = gateway->notify,
+                                                                           .on_refused = on_not_parked,
+                                                                           .userdata = gateway});
+    if (r < 0)
+        journal_log(gateway->journal, EVENT_WARNING, "idle connections cannot be kept over the restart: %s",
+                    r == -ENOTSUP ? "systemd keeps no descriptors for this unit (FileDescriptorStoreMax=)"
+                                  : strerrordesc_np(-r));
+    return r == 0;
+}
+
+void gateway_finish_parking(struct gateway *gateway)
+{
+    struct handover_counts counts;
+    const struct state_parts parts = gateway_state_parts(gateway);
+    parking_flush(gateway->parking);
+    parking_counts(gateway->parking, &counts);
+    gateway->lineage.restarts++;
+    gateway->lineage.parked += counts.moved;
+    gateway->lineage.closed += counts.refused;
+    parking_finish(gateway->parking, state_export(&parts, gateway->generation, STATE_ALL));
+    record_parked(gateway->journal, counts.moved, counts.refused);
+}
+
+static void keep_taken_back(void *userdata, const struct moving_connection *connection)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->taken_back.n == gateway->taken_back.size) {
+        gateway->taken_back.size = MAX(gateway->taken_back.size * 2, (size_t)64);
+        gateway->taken_back.items =
+            xrealloc(gateway->taken_back.items, gateway->taken_back.size, sizeof(*gateway->taken_back.items));
+    }
+    gateway->taken_back.items[gateway->taken_back.n++] = *connection;
+}
+
+static void learn_parked(void *userdata, const json_t *document)
+{
+    struct gateway *gateway = userdata;
+    const struct state_parts parts = gateway_state_parts(gateway);
+    state_import(&parts, document, STATE_ALL);
+    if (gateway->origin == ORIGIN_START)
+        gateway->origin = ORIGIN_RESTART;
+}
+
+/* Not before this process is known to serve: until then others may have to. */
+void gateway_open_parking(struct gateway *gateway)
+{
+    struct descriptors *descriptors = gateway->descriptors;
+    if (descriptors->n_parked == 0)
+        return;
+    for (size_t i = 0; i < descriptors->n_parked; i++)
+        parking_open(gateway->plan.config, descriptors->parked[i], keep_taken_back, learn_parked, gateway);
+    descriptors->n_parked = 0;
+    notify_unstore(gateway->notify, DESCRIPTOR_PARKED);
+}
+
+void gateway_adopt_taken_back(struct gateway *gateway)
+{
+    if (gateway->taken_back.n > 0)
+        record_taken_back(gateway->journal, gateway->taken_back.n);
+    for (size_t i = 0; i < gateway->taken_back.n; i++)
+        crew_adopt(gateway->crew, &gateway->taken_back.items[i]);
+    gateway->taken_back.n = 0;
+}
