@@ -52,8 +52,11 @@ json_t *health_export(const struct health *health)
         json_t *targets = json_object();
         for (size_t j = 0; j < upstream->n_targets; j++) {
             const struct target_config *target = &upstream->targets[j];
+            /* An address that stands there twice is down when either is. */
+            const json_t *same = json_object_get(json_object_get(targets, target->address.text), "up");
+            const bool up = health_is_up(health, upstream, target) && !json_is_false(same);
             json_t *value = json_object();
-            json_object_set_new(value, "up", json_boolean(health_is_up(health, upstream, target)));
+            json_object_set_new(value, "up", json_boolean(up));
             json_object_set_new(targets, target->address.text, value);
         }
         json_object_set_new(document, upstream->name, targets);

@@ -437,6 +437,7 @@ def test_state_directory_that_cannot_be_written(service):
     service.environment["STATE_DIRECTORY"] = "/proc/nowhere"
     service.allow("warning: the number of the last generation")
     service.start_ready()
+    service.wait_for_line("warning: cannot keep a record of what is in flight in /proc/nowhere")
     assert service.get("/hello").status == 200
 
 
