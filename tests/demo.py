@@ -1,7 +1,6 @@
 """The demonstration behind tests/demo."""
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ BUILD = Path(os.environ.get("HOLDFAST_BUILD_ROOT", SOURCE / "build")) / "normal"
 sys.path.insert(0, str(SOURCE / "tests/machine"))
 
 from harness import package, root  # noqa: E402
+from harness.events import match  # noqa: E402
 from harness.loss import LossClient  # noqa: E402
 from harness.machine import Machine, why_not  # noqa: E402
 
@@ -25,8 +25,7 @@ Target=unix:/run/capp-demo/http.sock
 Upstream=app
 """
 ADDRESS = "10.213.7.2"
-RESTARTS = 3
-EVENTS = ("ready", "drain-begin", "drain-end", "request-cut", "stop")
+RELOADS, RESTARTS = 20, 3
 
 
 def step(text):
@@ -65,13 +64,10 @@ def tell_report(report):
 
 def account(machine):
     """What the gateway itself has written down."""
-    lines = machine.output("journalctl", "--quiet", "--unit=holdfast.service", "--output=json", "--all").splitlines()
     requests = cut = 0
-    for line in lines:
-        record = json.loads(line)
-        if "HOLDFAST_REQUESTS" in record and "HOLDFAST_CUT" in record:
-            requests += int(record["HOLDFAST_REQUESTS"])
-            cut += int(record["HOLDFAST_CUT"])
+    for record in machine.journal(match("stop")):
+        requests += int(record["HOLDFAST_REQUESTS"])
+        cut += int(record["HOLDFAST_CUT"])
     show(machine.output("journalctl", "--quiet", "--unit=holdfast.service", "--output=cat", "--no-pager", "--lines=14"))
     show(f"together: {requests} requests answered by generations that have ended, {cut} cut")
 
@@ -79,6 +75,12 @@ def account(machine):
 def traffic(machine):
     with LossClient(machine, BUILD / "tests/tools/loss", "--path=/app/echo", "--method=POST", "--body=64", "--verify",
                     "--connections=64") as client:
+        began = time.monotonic()
+        for _ in range(RELOADS):
+            time.sleep(0.2)
+            machine.systemctl("reload", "holdfast.service")
+        took = (time.monotonic() - began - RELOADS * 0.2) * 1000 / RELOADS
+        show(f"systemctl reload holdfast, {RELOADS} times, {took:.0f} ms each")
         for number in range(1, RESTARTS + 1):
             time.sleep(1)
             began = time.monotonic()
@@ -114,7 +116,8 @@ def in_machine(once):
             install_app(machine)
             step("first request: it starts the service")
             show(machine.output("curl", "--silent", "--show-error", "--max-time", "20", "http://localhost/app/"))
-            step(f"64 connections that never retry, POST, while the gateway is restarted {RESTARTS} times")
+            step(f"64 connections that never retry, POST, while the gateway is reloaded {RELOADS} times and "
+                 f"restarted {RESTARTS} times")
             report = traffic(machine)
             lost = tell_report(report)
             step("the journal's own account")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 
 import service
@@ -131,6 +132,33 @@ def test_ways_to_restart(machine, loss_client):
             client.ask()
         assert client.report["idle"]["answered_reused"] == 20, (way, client.report)
     assert len(machine.journal(match("parked"))) == 2  # reload-or-restart reloads
+
+
+def test_tls_sessions_are_resumed_after_a_restart(machine, tmp_path):
+    """With openssl's own client: by the ticket that the process before, or the one before that, has made."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "crt"],
+                   check=True, capture_output=True)
+    for name in ("crt", "key"):
+        machine.copy_in(tmp_path / name, f"/etc/holdfast/tls.{name}", mode=0o644)
+    service.configure(machine, "[Listener https]\nProtocol=https\nTLSCertificate=/etc/holdfast/tls.crt\n"
+                               "TLSKey=/etc/holdfast/tls.key\n")
+    machine.systemctl("start", "holdfast-https.socket")
+    machine.systemctl("start", "holdfast.service")
+
+    def visit(version, *options):
+        client = subprocess.run(["nsenter", f"--net=/proc/{machine.leader}/ns/net", "openssl", "s_client", version,
+                                 "-connect", "127.0.0.1:443", *options], input="GET / HTTP/1.1\r\nHost: x\r\n"
+                                "Connection: close\r\n\r\n", capture_output=True, text=True, timeout=20)
+        assert "HTTP/1.1 200" in client.stdout, client.stdout + client.stderr
+        return "Reused, " in client.stdout
+
+    for version in ("-tls1_2", "-tls1_3"):
+        session = str(tmp_path / version)
+        assert not visit(version, "-ign_eof", "-sess_out", session)
+        for verb in ("restart", "reload", "restart"):
+            machine.systemctl(verb, "holdfast.service")
+            assert visit(version, "-ign_eof", "-sess_in", session), (version, verb)
 
 
 def test_cost_of_a_reload(machine):
