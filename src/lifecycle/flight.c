@@ -154,7 +154,8 @@ struct flight_slot *flight_slot(struct flight *flight, unsigned worker)
 {
     if (!flight)
         return NULL;
-    return (struct flight_slot *)((char *)flight->memory + SLOTS_OFFSET) + worker;
+    void *slots = (char *)flight->memory + SLOTS_OFFSET;
+    return (struct flight_slot *)slots + worker;
 }
 
 /* --- of others --------------------------------------------------------------------------------------------

@@ -89,23 +89,23 @@ static void test_documents_that_make_no_sense(void **state)
         "7",
         "{\"holdfast_requests_total\": 7}",
         "{\"holdfast_requests_total\": [7, null, {}, {\"labels\": 1}, {\"value\": 3}]}",
-        "{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"old.example.com/*rest\", \"method\": "
-        "\"GET\"}, "
-        "\"value\": 3}]}", /* a label is missing */
-        "{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"/gone\", \"method\": \"GET\", \"class\": "
-        "\"2xx\"}, "
-        "\"value\": 3}]}",
-        "{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"old.example.com/*rest\", \"method\": "
-        "\"GET\", "
-        "\"class\": \"3xx\"}, \"value\": -3}]}",
-        "{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"old.example.com/*rest\", \"method\": "
-        "\"GET\", "
-        "\"class\": \"3xx\"}, \"value\": \"3\"}]}",
-        "{\"holdfast_request_duration_seconds\": [{\"labels\": {\"route\": \"old.example.com/*rest\"}, "
-        "\"cells\": "
-        "[1, 2, 3]}]}", /* other buckets */
-        "{\"holdfast_request_duration_seconds\": [{\"labels\": {\"route\": \"old.example.com/*rest\"}, "
-        "\"value\": 3}]}",
+        ("{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"old.example.com/*rest\", \"method\": "
+         "\"GET\"}, "
+         "\"value\": 3}]}"), /* a label is missing */
+        ("{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"/gone\", \"method\": \"GET\", \"class\": "
+         "\"2xx\"}, "
+         "\"value\": 3}]}"),
+        ("{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"old.example.com/*rest\", \"method\": "
+         "\"GET\", "
+         "\"class\": \"3xx\"}, \"value\": -3}]}"),
+        ("{\"holdfast_requests_total\": [{\"labels\": {\"route\": \"old.example.com/*rest\", \"method\": "
+         "\"GET\", "
+         "\"class\": \"3xx\"}, \"value\": \"3\"}]}"),
+        ("{\"holdfast_request_duration_seconds\": [{\"labels\": {\"route\": \"old.example.com/*rest\"}, "
+         "\"cells\": "
+         "[1, 2, 3]}]}"), /* other buckets */
+        ("{\"holdfast_request_duration_seconds\": [{\"labels\": {\"route\": \"old.example.com/*rest\"}, "
+         "\"value\": 3}]}"),
         "{\"holdfast_requests_in_flight\": [{\"labels\": {}, \"value\": 3}]}", /* a gauge */
         "{\"holdfast_thoughts_total\": [{\"labels\": {}, \"value\": 3}]}",
     };
