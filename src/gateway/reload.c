@@ -272,6 +272,11 @@ void reload_abort(struct reload *reload, const char *reason)
         fail_gently(reload, reason);
 }
 
+const char *reload_reason(const struct reload *reload)
+{
+    return reload->reason;
+}
+
 bool reload_is_running(const struct reload *reload)
 {
     return reload->phase != PHASE_NONE && reload->phase != PHASE_REPLACED;

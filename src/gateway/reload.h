@@ -48,6 +48,8 @@ struct reload *reload_free(struct reload *reload);
 int reload_begin(struct reload *reload, uint64_t generation) _warn_unused_;
 /* Gives up a reload that is under way: on_failed follows. */
 void reload_abort(struct reload *reload, const char *reason);
+/* Why a reload that is being given up has failed, before on_failed says so; else NULL. */
+const char *reload_reason(const struct reload *reload);
 bool reload_is_running(const struct reload *reload);
 /* Once replaced: the channel to the successor, -1 when it has ended. It stays the reload's. */
 int reload_channel(const struct reload *reload);

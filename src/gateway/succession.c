@@ -335,7 +335,8 @@ struct succession *succession_free(struct succession *succession)
 {
     if (!succession)
         return NULL;
-    settle(succession, &(struct succession_outcome){.reason = "the gateway has ended"});
+    const char *reason = reload_reason(succession->reload);
+    settle(succession, &(struct succession_outcome){.reason = reason ? reason : "the gateway has ended"});
     handover_free(succession->handover);
     ancestors_free(succession->ancestors);
     reload_free(succession->reload);

@@ -315,7 +315,7 @@ def test_unreadable(service, site, start):
                 folder.chmod(0o755)
         service.directory.chmod(0o777)
         (service.directory / "notify").chmod(0o777)
-        service.allow("warning: the number of the last generation")
+        service.allow("warning: the number of the last generation", "warning: cannot keep a record of what is in flight")
     assert start().get("/a.html").status == 403
 
 
