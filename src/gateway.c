@@ -179,7 +179,8 @@ void gateway_set_state(struct gateway *gateway, enum state state)
     case STATE_ACCEPTING:
         gateway_open_parking(gateway);
         gateway_find_dead(gateway);
-        crew_accept(gateway->crew);
+        gateway_begin_flight(gateway);
+        crew_accept(gateway->crew, gateway->flight);
         gateway_adopt_taken_back(gateway);
         break;
     case STATE_UNLED:
@@ -320,6 +321,10 @@ static usec_t do_round(struct gateway *gateway)
             tell_draining(gateway, now);
         else if (gateway->state == STATE_CHECKING)
             tell_starting(gateway);
+        if (gateway->death_rounds > 0) {
+            gateway->death_rounds--;
+            gateway_find_dead(gateway);
+        }
         gateway->next_round = now + ROUND_INTERVAL;
     }
     feed_watchdog(gateway, now);

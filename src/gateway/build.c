@@ -71,15 +71,16 @@ void gateway_take_generation(struct gateway *gateway)
     record_start(gateway->journal, gateway->generation);
 }
 
-static void build_flight(struct gateway *gateway)
+void gateway_begin_flight(struct gateway *gateway)
 {
     const struct config *config = gateway->plan.config;
     const int r = flight_new(&gateway->flight, config->gateway.state_directory, gateway->generation,
                              config->gateway.threads);
     if (r < 0)
-        journal_log(gateway->journal, EVENT_WARNING,
-                    "cannot keep a record of what is in flight in %s (%s): a crash will not be told",
-                    config->gateway.state_directory, strerrordesc_np(-r));
+        journal_log(
+            gateway->journal, EVENT_WARNING,
+            "cannot keep a record of what is in flight in %s/generations (%s): a crash will not be told",
+            config->gateway.state_directory, strerrordesc_np(-r));
 }
 
 static int build_workers(struct gateway *gateway)
@@ -90,7 +91,6 @@ static int build_workers(struct gateway *gateway)
         .metrics = gateway->metrics,
         .journal = gateway->journal,
         .health = gateway->health,
-        .flight = gateway->flight,
     };
     return crew_new(&gateway->crew, &options);
 }
@@ -120,7 +120,6 @@ int gateway_build(struct gateway *gateway)
     gateway->snapshot = snapshot_new(gateway->descriptors, config->gateway.threads);
     gateway->metrics = metrics_new(config, config->gateway.threads);
     gateway->health = health_new(config);
-    build_flight(gateway);
     int r = loop_new(&gateway->loop);
     if (r == 0)
         r = signals_new(&gateway->signals, gateway->loop, gateway_on_signal, gateway);

@@ -58,7 +58,7 @@ int control_new(struct control **ret, const struct control_options *options)
 
 int control_accept(struct control *control)
 {
-    return control->server ? server_start_accepting(control->server) : 0;
+    return control->server ? server_start_accepting(control->server, NULL) : 0;
 }
 
 void control_retire(struct control *control)

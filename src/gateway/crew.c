@@ -44,7 +44,6 @@ int crew_new(struct crew **ret, const struct crew_options *options)
             .metrics = metrics_shard(options->metrics, i),
             .journal = options->journal,
             .health = options->health,
-            .flight = flight_slot(options->flight, i),
             .sockets = crew->sockets,
             .n_sockets = crew->n_sockets,
         };
@@ -74,10 +73,10 @@ struct crew *crew_free(struct crew *crew)
     return NULL;
 }
 
-void crew_accept(struct crew *crew)
+void crew_accept(struct crew *crew, struct flight *flight)
 {
-    for (size_t i = 0; i < crew->n_workers; i++)
-        worker_accept(crew->workers[i]);
+    for (unsigned i = 0; i < crew->n_workers; i++)
+        worker_accept(crew->workers[i], flight_slot(flight, i));
 }
 
 void crew_drain(struct crew *crew, usec_t quiet)

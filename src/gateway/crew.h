@@ -14,7 +14,6 @@ struct crew_options {
     struct metrics *metrics; /* with a shard for each worker */
     struct journal *journal;
     struct health *health;
-    struct flight *flight; /* may be NULL */
 };
 
 /* As many workers as the configuration says, each with every socket. They accept nothing yet. */
@@ -22,8 +21,9 @@ int crew_new(struct crew **ret, const struct crew_options *options) _warn_unused
 /* Ends all threads and waits for them. Accepts NULL, returns NULL. */
 struct crew *crew_free(struct crew *crew);
 
-/* Messages to all; what becomes of them shows in crew_look(). */
-void crew_accept(struct crew *crew);
+/* Messages to all; what becomes of them shows in crew_look(). What they have in flight is told in `flight`,
+ * which may be NULL. */
+void crew_accept(struct crew *crew, struct flight *flight);
 void crew_drain(struct crew *crew, usec_t quiet);
 /* See server_give_away(); the taker is called on the workers' threads. */
 void crew_give_away(struct crew *crew, usec_t quiet, connection_taker taker, void *userdata);

@@ -1,5 +1,9 @@
 #include "gateway/root.h"
 
+/* A process that dies closes its descriptors one by one: its record may still be locked when its channel has
+ * ended. In so many rounds it is looked for. */
+#define DEATH_ROUNDS 10
+
 static void on_dead(void *userdata, const struct flight_death *death)
 {
     struct gateway *gateway = userdata;
@@ -123,10 +127,12 @@ static void on_ancestor_end(void *userdata, const struct ancestor *ancestor)
 {
     struct gateway *gateway = userdata;
     gateway->lineage.closed += ancestor->not_moved;
-    if (ancestor->farewell)
+    if (ancestor->farewell) {
         record_predecessor_ended(gateway->journal, ancestor->generation, ancestor->answered, ancestor->cut);
-    else
-        gateway_find_dead(gateway);
+        return;
+    }
+    gateway->death_rounds = DEATH_ROUNDS;
+    gateway_find_dead(gateway);
 }
 
 /* Who waits for a reload. */

@@ -77,11 +77,12 @@ void record_predecessor_died(struct journal *journal, const struct flight_death 
     journal_add_u64(&record, FIELD_CONNECTIONS, death->connections);
     journal_send(journal, &record,
                  "generation %" PRIu64 " (PID %" PRIu64 ") ended without a word (%s): %" PRIu64
-                 " request%s in flight on %" PRIu64 " connection%s",
+                 " request%s in flight on %" PRIu64 " connection%s%s",
                  death->generation, death->pid,
-                 death->rebooted ? "a power failure, or the system was killed" : "a crash, or a kill",
+                 death->rebooted ? "a power failure or a reset: the system has been started since"
+                                 : "a crash or a kill",
                  death->requests, death->requests == 1 ? "" : "s", death->connections,
-                 death->connections == 1 ? "" : "s");
+                 death->connections == 1 ? "" : "s", death->rebooted ? ", as the disk had it last" : "");
 }
 
 void record_stop(struct journal *journal, const struct metrics *metrics)

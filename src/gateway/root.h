@@ -76,7 +76,8 @@ struct gateway {
     } taken_back; /* from the process before us, until the workers are there */
 
     usec_t next_round;
-    size_t wedged; /* the worker whose standstill was told, or n_workers */
+    unsigned death_rounds; /* left, to look for a generation that is known to have died */
+    size_t wedged;         /* the worker whose standstill was told, or n_workers */
     char status[256];
     struct snapshot *snapshot;
 };
@@ -96,6 +97,8 @@ uint64_t gateway_next_generation(void *userdata);
 void gateway_take_generation(struct gateway *gateway);
 /* Builds every part that has threads or descriptors. Returns a negative errno. */
 int gateway_build(struct gateway *gateway);
+/* Before the first request: from now on an end without a word is a loss. */
+void gateway_begin_flight(struct gateway *gateway);
 
 /* follow.c */
 void gateway_build_succession(struct gateway *gateway);

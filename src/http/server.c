@@ -247,8 +247,9 @@ static void on_passed(void *userdata)
     listeners_accept_now(server->listeners, server->n_listeners);
 }
 
-int server_start_accepting(struct server *server)
+int server_start_accepting(struct server *server, struct flight_slot *flight)
 {
+    server->flight = flight;
     listeners_start(server->listeners, server->n_listeners);
     if (server->options.group)
         accept_group_join(server->options.group, server->options.index, server->options.loop, on_passed,
@@ -338,7 +339,7 @@ size_t server_cut(struct server *server)
 void server_count_connections(struct server *server, int change)
 {
     server->n_conns += (size_t)change;
-    flight_set_connections(server->options.flight, server->n_conns);
+    flight_set_connections(server->flight, server->n_conns);
     if (server->options.group)
         accept_group_count(server->options.group, server->options.index, server->n_conns);
 }

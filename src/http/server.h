@@ -31,8 +31,7 @@ struct server_options {
     const struct router *router; /* NULL with a handler */
     struct metrics_shard *metrics;
     struct journal *journal;
-    struct health *health;      /* NULL with a handler */
-    struct flight_slot *flight; /* where it says what it has in flight, or NULL */
+    struct health *health; /* NULL with a handler */
     const struct server_socket *sockets;
     size_t n_sockets;
     request_handler handler; /* NULL: route and proxy */
@@ -43,8 +42,8 @@ int server_new(struct server **ret, const struct server_options *options) _warn_
 /* Every connection must be gone (server_is_empty) or was cut. Accepts NULL, returns NULL. */
 struct server *server_free(struct server *server);
 
-/* From now on connections are accepted. */
-int server_start_accepting(struct server *server) _warn_unused_;
+/* From now on connections are accepted, and what is in flight is told in `flight`, if it is not NULL. */
+int server_start_accepting(struct server *server, struct flight_slot *flight) _warn_unused_;
 /* Stops; what the kernel had already queued for this thread alone is still accepted, so that no wake-up is
  * lost. */
 void server_stop_accepting(struct server *server);

@@ -38,6 +38,7 @@ struct server {
     struct list exchanges; /* every request whose head is complete */
     struct list lingering;
     size_t n_conns, n_busy, n_exchanges, n_tunnels, n_lingering;
+    struct flight_slot *flight; /* where they are told; NULL before it accepts, and when there is none */
 
     struct client_context *client_context;
     struct server_upstream *upstreams;
@@ -72,7 +73,7 @@ usec_t server_idle_stage(struct server *server);
 /* Requests, tunnels among them, have come or gone: what is in flight is told where a crash leaves it. */
 static inline void server_note_requests(struct server *server)
 {
-    flight_set_requests(server->options.flight, server->n_exchanges + server->n_tunnels);
+    flight_set_requests(server->flight, server->n_exchanges + server->n_tunnels);
 }
 
 /* A connection came (+1) or went (-1). */

@@ -31,6 +31,7 @@ struct message {
     connection_taker taker;
     void *userdata;
     struct moving_connection connection;
+    struct flight_slot *flight;
 };
 
 static void post(void (*callback)(void *userdata), struct message values)
@@ -72,11 +73,14 @@ static void *run(void *userdata)
 
 static void do_accept(void *userdata)
 {
-    struct worker *worker = userdata;
-    if (server_start_accepting(worker->server) < 0)
+    struct message *message = userdata;
+    struct worker *worker = message->worker;
+
+    if (server_start_accepting(worker->server, message->flight) < 0)
         atomic_store(&worker->failed, true);
     else
         atomic_store(&worker->accepting, true);
+    free(message);
 }
 
 static void stop_accepting(struct worker *worker)
@@ -150,7 +154,6 @@ int worker_new(struct worker **ret, const struct worker_options *options)
                                                                  .metrics = options->metrics,
                                                                  .journal = options->journal,
                                                                  .health = options->health,
-                                                                 .flight = options->flight,
                                                                  .sockets = options->sockets,
                                                                  .n_sockets = options->n_sockets});
     if (r == 0) {
@@ -186,9 +189,9 @@ struct worker *worker_free(struct worker *worker)
     return NULL;
 }
 
-void worker_accept(struct worker *worker)
+void worker_accept(struct worker *worker, struct flight_slot *flight)
 {
-    loop_post(worker->loop, do_accept, worker);
+    post(do_accept, (struct message){.worker = worker, .flight = flight});
 }
 
 void worker_drain(struct worker *worker, usec_t quiet)

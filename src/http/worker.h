@@ -14,7 +14,6 @@ struct worker_options {
     struct metrics_shard *metrics;
     struct journal *journal;
     struct health *health;
-    struct flight_slot *flight;
     const struct server_socket *sockets;
     size_t n_sockets;
 };
@@ -25,7 +24,8 @@ int worker_new(struct worker **ret, const struct worker_options *options) _warn_
 struct worker *worker_free(struct worker *worker);
 
 /* Each is a message; the outcome shows in worker_state(). */
-void worker_accept(struct worker *worker);
+/* See server_start_accepting(). */
+void worker_accept(struct worker *worker, struct flight_slot *flight);
 void worker_drain(struct worker *worker, usec_t quiet);
 /* See server_give_away(); the taker is called on the worker's thread. */
 void worker_give_away(struct worker *worker, usec_t quiet, connection_taker taker, void *userdata);

@@ -6,13 +6,17 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <systemd/sd-id128.h>
 
 #include "util/parse.h"
 
 #define DIRECTORY "generations"
+#define TEMPORARY_NAME ".new"
 #define MAGIC "HfFlight"
 #define VERSION 1
 #define WORKERS_MAX 1024
+/* More than any worker can have: descriptors and streams run out before. */
+#define COUNT_MAX UINT32_MAX
 
 /* The layout of the file; slots follow. A later one has another version. */
 struct header {
@@ -22,6 +26,7 @@ struct header {
     uint64_t generation;
     uint64_t pid;
     usec_t started_realtime;
+    sd_id128_t boot; /* null: not known */
 };
 
 /* What is in the file has this size in every build. */
@@ -46,14 +51,14 @@ static size_t size_for(size_t n_workers)
     return SLOTS_OFFSET + n_workers * sizeof(struct stored_slot);
 }
 
-/* When the machine was started, by its clock of now. (The boot's id is in a part of /proc that services are
- * not shown.) */
-static usec_t booted_realtime(void)
+/* Services are not shown the part of /proc that it is in: the unit file names it. Null when nobody says. */
+static sd_id128_t boot_id(void)
 {
-    struct timespec up;
-    clock_gettime(CLOCK_BOOTTIME, &up);
-    const usec_t uptime = (usec_t)up.tv_sec * USEC_PER_SEC + (usec_t)up.tv_nsec / 1000;
-    return usec_sub(now_realtime(), uptime);
+    const char *named = getenv("HOLDFAST_BOOT_ID");
+    sd_id128_t id;
+    if (named && sd_id128_from_string(named, &id) == 0)
+        return id;
+    return sd_id128_get_boot(&id) == 0 ? id : SD_ID128_NULL;
 }
 
 static int open_directory(const char *path, bool make)
@@ -85,31 +90,36 @@ static int fill(struct flight *flight, uint64_t generation, unsigned n_workers)
         .generation = generation,
         .pid = (uint64_t)getpid(),
         .started_realtime = now_realtime(),
+        .boot = boot_id(),
     };
     memcpy(header->magic, MAGIC, sizeof(header->magic));
     return 0;
 }
 
-/* It gets its name when it is locked: nobody may take it for a dead one's. */
-static int create(struct flight *flight, uint64_t generation, unsigned n_workers)
+static int lock_and_fill(struct flight *flight, uint64_t generation, unsigned n_workers)
 {
-    char temporary[40];
-    snprintf(temporary, sizeof(temporary), ".new-%d", (int)getpid());
-    snprintf(flight->name, sizeof(flight->name), "%" PRIu64, generation);
-    unlinkat(flight->directory, temporary, 0);
     flight->fd =
-        openat(flight->directory, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        openat(flight->directory, TEMPORARY_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (flight->fd < 0)
         return -errno;
-    int r = flock(flight->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-    if (r == 0)
-        r = fill(flight, generation, n_workers);
-    if (r == 0 && renameat(flight->directory, temporary, flight->directory, flight->name) < 0)
+    if (flock(flight->fd, LOCK_EX | LOCK_NB) < 0)
+        return -errno;
+    return fill(flight, generation, n_workers);
+}
+
+/* It gets its name when it is locked and filled: nobody may take it for a dead one's. */
+static int create(struct flight *flight, uint64_t generation, unsigned n_workers)
+{
+    char name[sizeof(flight->name)];
+    snprintf(name, sizeof(name), "%" PRIu64, generation);
+    unlinkat(flight->directory, TEMPORARY_NAME, 0); /* a crash may have left one behind, whatever it is */
+    int r = lock_and_fill(flight, generation, n_workers);
+    /* Not rename(): what has the name may be a living generation's. */
+    if (r == 0 && linkat(flight->directory, TEMPORARY_NAME, flight->directory, name, 0) < 0)
         r = -errno;
-    if (r < 0) {
-        unlinkat(flight->directory, temporary, 0);
-        flight->name[0] = '\0';
-    }
+    unlinkat(flight->directory, TEMPORARY_NAME, 0);
+    if (r == 0)
+        memcpy(flight->name, name, sizeof(name));
     return r;
 }
 
@@ -121,7 +131,7 @@ int flight_new(struct flight **ret, const char *directory, uint64_t generation, 
     flight->fd = -1;
     flight->size = size_for(n_workers);
     flight->directory = open_directory(directory, true);
-    int r = flight->directory < 0 ? flight->directory : create(flight, generation, n_workers);
+    const int r = flight->directory < 0 ? flight->directory : create(flight, generation, n_workers);
     if (r < 0) {
         flight_free(flight);
         return r;
@@ -165,51 +175,68 @@ static bool read_header(int fd, off_t size, struct header *ret)
 {
     return pread(fd, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) &&
            memcmp(ret->magic, MAGIC, sizeof(ret->magic)) == 0 && ret->version == VERSION &&
-           ret->n_workers <= WORKERS_MAX && size >= (off_t)size_for(ret->n_workers);
+           ret->n_workers <= WORKERS_MAX && size == (off_t)size_for(ret->n_workers);
 }
 
-static void read_death(int fd, off_t size, struct flight_death *death)
+static bool read_slots(int fd, uint32_t n_workers, struct flight_death *death)
 {
-    struct header header;
-    if (!read_header(fd, size, &header))
-        return;
-    death->rebooted = header.started_realtime < booted_realtime();
-    death->pid = header.pid;
-    death->started_realtime = header.started_realtime;
-    death->readable = true;
-    for (uint32_t i = 0; i < header.n_workers; i++) {
+    for (uint32_t i = 0; i < n_workers; i++) {
         struct stored_slot slot;
-        if (pread(fd, &slot, sizeof(slot), (off_t)size_for(i)) != (ssize_t)sizeof(slot)) {
-            death->readable = false;
-            return;
-        }
-        /* More than any process can have is no number. */
-        death->requests += MIN(slot.requests, (uint64_t)UINT32_MAX);
-        death->connections += MIN(slot.connections, (uint64_t)UINT32_MAX);
+        if (pread(fd, &slot, sizeof(slot), (off_t)size_for(i)) != (ssize_t)sizeof(slot) ||
+            slot.requests > COUNT_MAX || slot.connections > COUNT_MAX)
+            return false;
+        death->requests += slot.requests;
+        death->connections += slot.connections;
     }
+    return true;
+}
+
+static bool was_rebooted(sd_id128_t then)
+{
+    const sd_id128_t now = boot_id();
+    return !sd_id128_is_null(then) && !sd_id128_is_null(now) && !sd_id128_equal(then, now);
+}
+
+static struct flight_death read_death(int fd, off_t size, uint64_t generation)
+{
+    const struct flight_death damaged = {.generation = generation};
+    struct header header;
+    if (!read_header(fd, size, &header) || header.generation != generation)
+        return damaged;
+    struct flight_death death = {
+        .generation = generation,
+        .readable = true,
+        .rebooted = was_rebooted(header.boot),
+        .pid = header.pid,
+        .started_realtime = header.started_realtime,
+    };
+    return read_slots(fd, header.n_workers, &death) ? death : damaged;
 }
 
 static void look_at(int directory, const char *name, void (*on_dead)(void *, const struct flight_death *),
                     void *userdata)
 {
-    struct flight_death death = {0};
-    struct stat st;
-    if (parse_u64(name, 1, UINT64_MAX - 1, &death.generation) < 0)
+    uint64_t generation;
+    struct stat st, opened;
+    if (parse_u64(name, 1, UINT64_MAX, &generation) < 0 ||
+        fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return;
-    _cleanup_close_ int fd =
-        openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+    if (!S_ISREG(st.st_mode)) {
         unlinkat(directory, name, 0); /* not ours, in a place that is ours */
         return;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return; /* it lives */
-    struct stat now;
-    if (fstatat(directory, name, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_ino != st.st_ino)
-        return; /* another has found it first */
-    read_death(fd, st.st_size, &death);
-    unlinkat(directory, name, 0);
-    on_dead(userdata, &death);
+    _cleanup_close_ int fd =
+        openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    /* When it cannot be opened, or not be locked, it may be a living one's. */
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return;
+    /* Another may have been quicker between the look and the lock. */
+    if (fstat(fd, &opened) < 0 || fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        st.st_ino != opened.st_ino || !S_ISREG(opened.st_mode))
+        return;
+    const struct flight_death death = read_death(fd, opened.st_size, generation);
+    if (unlinkat(directory, name, 0) == 0)
+        on_dead(userdata, &death);
 }
 
 void flight_find_dead(const char *directory,
