@@ -185,7 +185,7 @@ const struct metric_family metric_families[_METRIC_MAX] = {
         .read = read_restarts,
     },
     [METRIC_CRASHES] = {
-        "holdfast_crashes_total", METRIC_COUNTER, "Generations that followed one which had died.",
+        "holdfast_crashes_total", METRIC_COUNTER, "Generations that ended without a word.",
         .read = read_crashes,
     },
     [METRIC_RELOAD_START] = {
