@@ -1,38 +1,102 @@
 """Ends that nobody asked for: a crash, a process that hangs, a configuration that is wrong."""
 
+import contextlib
 import signal
+
+import pytest
 
 import service
 from harness.events import match
 
 
+@contextlib.contextmanager
+def nobody_is_refused(machine, client, connections, deaths):
+    """The sockets stay; what is lost is at most one request of each connection, each time; each of the next generations
+    says how its predecessor ended."""
+    since = machine.show("holdfast.socket", "ActiveEnterTimestampMonotonic")
+    with client:
+        yield
+    outcomes = client.report["outcomes"]
+    assert client.report["requests"] > 100
+    assert not any(outcomes.get(name) for name in ("refused", "connect_refused", "connect_failed")), client.summary()
+    assert client.report["lost"] <= deaths * connections, client.summary()
+    assert machine.show("holdfast.socket", "ActiveState") == "active"
+    assert machine.show("holdfast.socket", "ActiveEnterTimestampMonotonic") == since
+    died = machine.journal(match("predecessor-died"))
+    assert [int(record["HOLDFAST_PREDECESSOR"]) for record in died] == list(range(1, deaths + 1))
+    for record in died:
+        assert int(record["HOLDFAST_IN_FLIGHT"]) <= int(record["HOLDFAST_CONNECTIONS"]) <= connections
+    assert sum(int(record["HOLDFAST_IN_FLIGHT"]) for record in died) <= client.report["lost"], client.summary()
+
+
 def test_crash_refuses_no_connection(machine, loss_client):
     service.get(machine)
-    with loss_client(machine, "--connections=16") as client:
+    with nobody_is_refused(machine, loss_client(machine, "--connections=16"), 16, deaths=3):
         for number in range(1, 4):
             machine.systemctl("kill", "--kill-who=main", "--signal=SIGKILL", "holdfast.service")
             service.wait_ready(machine, generation=number)
-    outcomes = client.report["outcomes"]
-    assert client.report["requests"] > 100
-    assert outcomes["refused"] == 0, client.summary()
-    # What was in flight in the process is lost with it: at most one request of each connection, each time.
-    assert client.report["lost"] <= 3 * 16, client.summary()
-    assert machine.show("holdfast.socket", "ActiveState") == "active"
-    # Each of the next generations says how its predecessor ended.
-    assert len(machine.journal(match("predecessor-died"))) == 3
+    assert machine.show("holdfast.service", "NRestarts") == "3"
 
 
-def test_watchdog_ends_a_process_that_hangs(machine):
-    machine.drop_in("holdfast.service", "[Service]\nWatchdogSec=2s\n")
+def test_watchdog_refuses_no_connection(machine, loss_client):
+    machine.drop_in("holdfast.service", "[Service]\nWatchdogSec=1s\n")
     service.get(machine)
-    stuck = machine.main_pid()
-    machine.run("kill", f"-{signal.SIGSTOP.value}", stuck)
-    # A request that arrives meanwhile is answered by the next process.
-    assert "Holdfast is running" in service.get(machine)
+    with nobody_is_refused(machine, loss_client(machine, "--connections=16"), 16, deaths=1):
+        machine.run("kill", "-STOP", str(machine.main_pid()))
+        service.wait_ready(machine, generation=1)
+
+
+@contextlib.contextmanager
+def requests_in_flight(machine, n):
+    """So many requests that an app holds."""
+    service.configure(machine, service.APP_CONFIG)
+    app = service.start_app(machine)
+    with contextlib.ExitStack() as stack:
+        stack.callback(app.kill)
+        for _ in range(n):
+            stack.enter_context(service.held_request(machine, app))
+        yield
+
+
+@pytest.mark.parametrize("way", ["KILL", "SEGV", "watchdog"])
+def test_death_names_what_was_in_flight(machine, way):
+    machine.drop_in("holdfast.service", "[Service]\nWatchdogSec=2s\nLimitCORE=0\n")
+    with requests_in_flight(machine, 3):
+        dead = machine.main_pid()
+        machine.run("kill", "-STOP" if way == "watchdog" else f"-{way}", str(dead))
+        # A request that arrives meanwhile is answered by the next process.
+        assert "Holdfast is running" in service.get(machine)
     service.wait_ready(machine, generation=1)
-    assert machine.main_pid() != stuck
+    (died,) = machine.journal(match("predecessor-died"))
+    assert died["MESSAGE"] == (f"generation 1 (PID {dead}) ended without a word (a crash or a kill): "
+                               "3 requests in flight on 3 connections")
+    assert (died["HOLDFAST_GENERATION"], died["HOLDFAST_PREDECESSOR"]) == ("2", "1")
+    assert (died["HOLDFAST_IN_FLIGHT"], died["HOLDFAST_CONNECTIONS"]) == ("3", "3")
+    assert machine.output("ls", "/var/lib/holdfast/generations") == "2"
     text = "\n".join(record["MESSAGE"] for record in machine.journal("UNIT=holdfast.service"))
-    assert "Watchdog timeout" in text
+    assert ("Watchdog timeout" in text) == (way == "watchdog")
+
+
+def test_orderly_ends_leave_no_record(machine):
+    service.get(machine)
+    for command, left in (("reload", "2"), ("restart", "3"), ("stop", "")):
+        machine.systemctl(command, "holdfast.service")
+        if command == "reload":
+            machine.wait_for_record(match("predecessor-ended"))
+        assert machine.output("ls", "/var/lib/holdfast/generations") == left
+    assert not machine.journal(match("predecessor-died"))
+
+
+def test_power_failure(machine):
+    """The generation that ended with the system is told from one that crashed."""
+    service.get(machine)
+    machine.run("sync")
+    machine.fail()
+    machine.boot()
+    service.get(machine)
+    died = machine.wait_for_record(match("predecessor-died"))
+    assert died["HOLDFAST_PREDECESSOR"] == "1"
+    assert "a power failure or a reset: the system has been started since" in died["MESSAGE"]
 
 
 def test_watchdog_is_fed_while_idle(machine):

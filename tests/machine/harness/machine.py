@@ -128,6 +128,12 @@ class Machine:
         self.process.wait(timeout)
         self.leader = None
 
+    def fail(self, timeout=20):
+        """As when the power fails: nobody in it is told."""
+        os.kill(self.leader, signal.SIGKILL)
+        self.process.wait(timeout)
+        self.leader = None
+
     def end(self):
         if self.process is not None and self.process.poll() is None:
             if self.leader is not None:
