@@ -32,7 +32,7 @@ struct reload {
     int pidfd, channel;
     struct loop_fd *pidfd_watch, *channel_watch;
     struct loop_timer *timer;
-    usec_t began, ready, led;
+    usec_t began, ready, led; /* ready: 0 before */
     bool farewell; /* the successor has said that it ends */
     char *told;    /* what the successor said is wrong */
     char *reason;  /* why the reload fails */
@@ -219,8 +219,9 @@ struct reload *reload_free(struct reload *reload)
 {
     if (!reload)
         return NULL;
+    /* One that was let accept may have requests, and drains by itself. */
     if (reload->phase != PHASE_REPLACED)
-        kill_successor(reload, SIGKILL);
+        kill_successor(reload, reload->ready != 0 ? SIGTERM : SIGKILL);
     close_channel(reload);
     forget_process(reload);
     loop_timer_free(reload->timer);
@@ -249,6 +250,7 @@ int reload_begin(struct reload *reload, uint64_t generation)
     _cleanup_close_ int theirs = ends[1];
     reload->channel = ends[0];
     reload->began = now_monotonic();
+    reload->ready = 0;
     free(TAKE_PTR(reload->told));
     welcome(reload, generation); /* it is there before whom it welcomes */
 
