@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 
 import pytest
@@ -179,6 +180,28 @@ def test_connections_that_are_none(heir):
     for fd in pipe:
         os.close(fd)
     assert service.get("/hello").text == "hello"
+
+
+def test_successor_is_told_to_stop_twice(heir, upstream):
+    """By the service manager and by its predecessor: it does not hurry for that."""
+    service, ours = heir
+    service.allow(".*")
+    service.configure(f"[Upstream app]\nTarget={upstream.target}\n[Route /]\nUpstream=app\n")
+    start(heir)
+    ours.expect("ready")
+    ours.send("go")
+    ours.expect("serving")
+    with service.connect() as client:
+        client.request("GET", "/")
+        app, _ = upstream.expect()
+        service.signal(signal.SIGTERM)
+        service.wait_for_line("SIGTERM: draining 1 request")
+        service.signal(signal.SIGTERM)
+        ours.sock.close()
+        assert client.is_quiet(0.3)
+        app.respond(200, b"done")
+        assert client.read_response().text == "done"
+    assert service.wait(20) == 0
 
 
 # --- a real predecessor -------------------------------------------------------------------------------------------
