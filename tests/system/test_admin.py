@@ -130,8 +130,9 @@ def test_requests_are_counted_by_route_method_and_class(proxy, upstream):
             client.read_response()
         client.request("GET", "/")
         client.read_response()
-    m = metrics(proxy)
     requests = "holdfast_requests_total"
+    h1.eventually(lambda: metrics(proxy).sum(requests) == 6)  # counted when they have ended
+    m = metrics(proxy)
     assert m.value(requests, route="/hello", method="GET", **{"class": "2xx"}) == 2
     assert m.value(requests, route="/hello", method="POST", **{"class": "2xx"}) == 1
     assert m.value(requests, route="/old", method="GET", **{"class": "3xx"}) == 1
@@ -186,6 +187,7 @@ def test_an_app_that_is_down(proxy, upstream):
     proxy.allow("warning: ")
     upstream.close()
     assert proxy.get("/api/orders/1").status in (502, 503)
+    h1.eventually(lambda: metrics(proxy).value("holdfast_requests_in_flight") == 0)
     m = metrics(proxy)
     assert m.sum("holdfast_upstream_tries_total", outcome="connect_failed") >= 1
     assert m.sum("holdfast_requests_total", **{"class": "5xx"}) == 1
@@ -216,9 +218,8 @@ def test_a_client_that_goes_away_is_counted_as_aborted(proxy, upstream):
     upstream.expect()
     client.close()
     h1.eventually(lambda: metrics(proxy).sum("holdfast_requests_total", **{"class": "aborted"}) == 1)
-    m = metrics(proxy)
-    assert m.value("holdfast_requests_in_flight") == 0
-    assert m.sum("holdfast_upstream_tries_total", outcome="cancelled") == 1
+    h1.eventually(lambda: metrics(proxy).value("holdfast_requests_in_flight") == 0)
+    assert metrics(proxy).sum("holdfast_upstream_tries_total", outcome="cancelled") == 1
 
 
 # /v1/status

@@ -243,6 +243,7 @@ def test_several_die(proxy, upstream):
     assert records(proxy) == ["1", "2", "3"]
     proxy._signal_former(signal.SIGKILL)  # at once with the main process: nobody is left who could tell
     end(proxy)
+    proxy.wait_former()
     proxy.former.clear()
     told = {1: (pids[0], "a crash or a kill", 1, 1), 2: (pids[1], "a crash or a kill", 2, 2),
             3: (pids[2], "a crash or a kill", 3, 4)}
