@@ -33,9 +33,9 @@ struct reload {
     struct loop_fd *pidfd_watch, *channel_watch;
     struct loop_timer *timer;
     usec_t began, ready, led; /* ready: 0 before */
-    bool farewell; /* the successor has said that it ends */
-    char *told;    /* what the successor said is wrong */
-    char *reason;  /* why the reload fails */
+    bool farewell;            /* the successor has said that it ends */
+    char *told;               /* what the successor said is wrong */
+    char *reason;             /* why the reload fails */
 };
 
 static void close_channel(struct reload *reload)
