@@ -96,10 +96,10 @@ static void on_orphaned(void *userdata, bool orderly)
     gateway->orphaned = !orderly;
     if (gateway->state != STATE_DRAINING)
         return;
+    stop_end_taking(&gateway->stop);
     journal_log(gateway->journal, EVENT_MESSAGE,
                 "the generation that replaced this one has %s: idle connections cannot go to it any more",
                 orderly ? "ended" : "died");
-    stop_end_taking(&gateway->stop);
     if (gateway->told_to_stop && gateway->orphaned)
         stop_shorten(&gateway->stop, ORPHAN_GRACE);
 }

@@ -342,6 +342,7 @@ def test_tickets_are_not_good_for_other_certificates(tls, tmp_path):
     tls.configure(f"[Listener https]\nProtocol=https\nTLSCertificate={certificate}\nTLSKey={key}\n" + HELLO,
                   listeners=(), gateway="Threads=2\nDrainSec=4s")
     tls.reload()
+    tls.wait_former()  # until then it may be the old generation that accepts
     tls.context.load_verify_locations(certificate)
     sock = tls.context.wrap_socket(manager.socket.create_connection(tls.address(), 10), server_hostname="localhost",
                                    session=session)
