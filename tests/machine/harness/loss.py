@@ -1,16 +1,18 @@
 """The client that never retries (tests/tools/loss), run inside a machine."""
 
 import json
+import select
 import signal
 import subprocess
 
-from .machine import Inside
+from .machine import Inside, Timeout
 
 
 class LossClient:
     """Runs beside the test from `with` to its end, or until `finish()`; then the report is in `report`."""
 
     PATH = "/usr/local/bin/loss"
+    FIRST_LINE_TIMEOUT = 60
 
     def __init__(self, machine, binary, *options, target="127.0.0.1:80", idle=0):
         """`idle`: so many connections that are kept idle, until ask() sends another request on each; that ends the run."""
@@ -19,7 +21,8 @@ class LossClient:
             machine.copy_in(binary, self.PATH)
         # A run that nobody ends, ends by itself.
         mode = ["--idle", idle] if idle else ["--progress", "--duration=120"]
-        self.command = machine.enter(self.PATH, "--json", *mode, *options, target)
+        self.options = (*mode, *options, target)
+        self.command = machine.enter(self.PATH, "--json", *self.options)
         self.process = None
         self.report = None
 
@@ -27,6 +30,9 @@ class LossClient:
         self.process = Inside(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True, start_new_session=True)
         # The first line of progress, or that all connections are idle: it has been sending for a second, or all.
+        if not select.select([self.process.stderr], [], [], self.FIRST_LINE_TIMEOUT)[0]:
+            self.process.kill()
+            raise Timeout(f"{self.FIRST_LINE_TIMEOUT} s are not enough for {' '.join(map(str, self.options))}")
         self.first_line = self.process.stderr.readline()
         return self
 
