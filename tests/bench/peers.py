@@ -1,8 +1,11 @@
 """The servers that are measured, each configured for the same task by the same rules.
 
 Every peer has as many workers (threads or processes) as asked, no access log, keep-alive without a limit of
-requests on both sides, and its defaults otherwise. As proxies all send X-Forwarded-For and X-Forwarded-Proto.
-Each serves "/" with a fixed text and "/proxy/" from the backend.
+requests on both sides, what its documentation has for reloads that lose nothing, and its defaults otherwise. As
+proxies all send X-Forwarded-For and X-Forwarded-Proto. Each serves "/" with a fixed text and "/proxy/" from the backend.
+
+The configuration is the same however the peer is started; what differs is the argument `own`: here it is run in a
+folder without systemd, and ./machine runs it by Debian's unit.
 """
 
 import contextlib
@@ -41,6 +44,11 @@ def raise_descriptor_limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def descriptor_limit():
+    """What a peer may ask for: it cannot have more than is allowed here."""
+    return min(DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
 def answers(port, path="/", body=BODY):
     """Whether a whole good response comes over a new connection."""
     try:
@@ -55,13 +63,15 @@ def answers(port, path="/", body=BODY):
 
 
 class Peer:
-    """One server, run in a folder of its own. `backend` is unix:PATH or HOST:PORT."""
+    """One server, run in a folder of its own. `backend` is unix:PATH or HOST:PORT. `reloadable`: run it the way in which
+    it can be reloaded, where that is another."""
 
     name = package = program = None
     version_option = "-v"
-    reloadable = False  # run it the way in which it can be reloaded, where that is another
+    reload_seconds = 0  # how long a reload still takes when reload() has returned
 
-    def __init__(self, folder, workers, backend):
+    def __init__(self, folder, workers, backend, reloadable=False):
+        self.reloadable = reloadable
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.workers = workers
@@ -84,6 +94,11 @@ class Peer:
     def write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")
         return self.folder / name
+
+    @staticmethod
+    def configuration(port, workers, backend, own):
+        """The text. `own` is what depends on how it is started, in the peer's own words."""
+        raise NotImplementedError
 
     def command(self):
         """Writes the configuration and returns the command line."""
@@ -112,7 +127,7 @@ class Peer:
             self.ready_after = time.monotonic() - begun
 
     def reload(self):
-        """As its own documentation says, or its unit in Debian. Returns when that does."""
+        """As its documentation says, and its unit in Debian does. Returns when that does."""
         os.kill(self.pid, signal.SIGHUP)
 
     def log(self):
@@ -123,12 +138,6 @@ class Peer:
             self.pid = None
         return self.pid is None
 
-    def kill_tree(self):
-        """What is still there of it: old workers that wait for their connections."""
-        for pid in processes.tree(self.pid)[1:] if self.pid else []:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
     def stop(self):
         if self.ended():
             return
@@ -136,7 +145,9 @@ class Peer:
         deadline = time.monotonic() + 5
         while not self.ended():
             if time.monotonic() > deadline:
-                os.kill(self.pid, signal.SIGKILL)
+                for pid in reversed(processes.tree(self.pid)):  # a master that is killed leaves its workers
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 self.pid = None
                 return
@@ -147,8 +158,8 @@ class Holdfast(Peer):
     name = "holdfast"
     build = None  # the build folder, set by the command line
 
-    def __init__(self, folder, workers, backend):
-        super().__init__(folder, workers, backend)
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
         self.listener = self.admin = None
         self.notify = None
         self.replaced = []
@@ -164,11 +175,12 @@ class Holdfast(Peer):
                              capture_output=True, text=True, check=False)
         return "holdfast " + (git.stdout.strip() or "of this tree")
 
-    def command(self):
-        # The connections of one worker may all be in use at once.
-        config = self.write("holdfast.conf", f"""
+    @staticmethod
+    def configuration(port, workers, backend, own=""):  # pylint: disable=unused-argument
+        # PoolSize: the connections of one worker may all be in use at once.
+        return f"""{own}
 [Gateway]
-Threads={self.workers}
+Threads={workers}
 AccessLog=off
 IdleTimeoutSec=10min
 
@@ -176,7 +188,7 @@ IdleTimeoutSec=10min
 Protocol=http
 
 [Upstream app]
-Target={self.backend}
+Target={backend}
 PoolSize=128
 
 [Route /]
@@ -184,7 +196,10 @@ Respond=200 "{BODY}"
 
 [Route /proxy/*rest]
 Upstream=app
-""")
+"""
+
+    def command(self):
+        config = self.write("holdfast.conf", self.configuration(self.port, self.workers, self.backend))
         return [self.path(), "--config", config]
 
     def environment(self):
@@ -232,34 +247,32 @@ Upstream=app
 
 
 class Nginx(Peer):
+    """SIGHUP to the master, which is what `nginx -s reload` sends: new workers, and the old ones finish what they have
+    begun. Idle connections they close at once, and 1.22 has nothing to say about that (keepalive_min_timeout is of
+    1.27.4). No worker_shutdown_timeout: that would end what is still running."""
+
     name, package, program = "nginx", "nginx-light", "nginx"
 
-    def command(self):
-        server = f"unix:{self.backend[5:]}" if self.backend.startswith("unix:") else self.backend
-        config = self.write("nginx.conf", f"""
-daemon off;
-pid {self.folder}/pid;
-error_log stderr warn;
-{"user root;" if os.getuid() == 0 else ""}
-worker_processes {self.workers};
+    @staticmethod
+    def configuration(port, workers, backend, own=("", "")):
+        main, http = own
+        return f"""{main}
+worker_processes {workers};
+worker_rlimit_nofile {descriptor_limit()};
 events {{ worker_connections 32768; }}
 http {{
     access_log off;
     keepalive_timeout 600;
     keepalive_requests 1000000000;
     client_max_body_size 0;
-    client_body_temp_path {self.folder}/body;
-    proxy_temp_path {self.folder}/proxy;
-    fastcgi_temp_path {self.folder}/fastcgi;
-    uwsgi_temp_path {self.folder}/uwsgi;
-    scgi_temp_path {self.folder}/scgi;
+    {http}
     upstream app {{
-        server {server};
+        server {backend};
         keepalive 128;
         keepalive_requests 1000000000;
     }}
     server {{
-        listen 127.0.0.1:{self.port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096;
         default_type text/plain;
         location = / {{ return 200 "{BODY}"; }}
         location /proxy/ {{
@@ -272,21 +285,37 @@ http {{
         }}
     }}
 }}
-""")
-        return [self.path(), "-c", config, "-p", self.folder]
+"""
+
+    def command(self):
+        user = "user root;" if os.getuid() == 0 else ""
+        main = f"daemon off;\npid {self.folder}/pid;\nerror_log stderr warn;\n{user}"
+        temporary = {"client_body": "body", "proxy": "proxy", "fastcgi": "fastcgi", "uwsgi": "uwsgi", "scgi": "scgi"}
+        http = "\n    ".join(f"{what}_temp_path {self.folder}/{name};" for what, name in temporary.items())
+        text = self.configuration(self.port, self.workers, self.backend, (main, http))
+        return [self.path(), "-c", self.write("nginx.conf", text), "-p", self.folder]
 
 
 class HAProxy(Peer):
+    """SIGUSR2 to the master, as Debian's unit does: the next worker gets the listening sockets from the one before over
+    their socket pair (which is what -x and expose-fd do without a master), so that none is closed.
+
+    idle-close-on-response: a worker that ends answers idle connections once more, with Connection: close, where it
+    would close them at once; the manual has it for clients that do not try again, as ours. No hard-stop-after: that
+    would end what is still running, and no close-spread-time, since nothing is closed without a request."""
+
     name, package, program = "HAProxy", "haproxy", "haproxy"
 
-    def command(self):
-        server = f"unix@{self.backend[5:]}" if self.backend.startswith("unix:") else self.backend
-        config = self.write("haproxy.cfg", f"""
+    @staticmethod
+    def configuration(port, workers, backend, own=""):
+        server = f"unix@{backend[5:]}" if backend.startswith("unix:") else backend
+        return f"""
 global
     # It reckons with two descriptors for each connection, which may be more than there are.
     no strict-limits
-    nbthread {self.workers}
+    nbthread {workers}
     maxconn 20000
+{own}
 defaults
     mode http
     timeout connect 5s
@@ -294,16 +323,19 @@ defaults
     timeout server 600s
     timeout http-keep-alive 600s
     http-reuse always
+    option idle-close-on-response
 frontend http
-    bind 127.0.0.1:{self.port} backlog 4096
+    bind 127.0.0.1:{port} backlog 4096
     http-request return status 200 content-type text/plain string "{BODY}" if {{ path / }}
     default_backend app
 backend app
     option forwardfor
     http-request set-header X-Forwarded-Proto http
     server app {server}
-""")
-        # As Debian's unit has it: a master that hands the listening sockets to the next worker.
+"""
+
+    def command(self):
+        config = self.write("haproxy.cfg", self.configuration(self.port, self.workers, self.backend))
         return [self.path(), "-W" if self.reloadable else "-db", "-f", config]
 
     def reload(self):
@@ -311,6 +343,10 @@ backend app
 
 
 class Caddy(Peer):
+    """`caddy reload`, which posts the configuration to the admin API: the same process, with a new server on the same
+    socket; the old one closes idle connections at once. grace_period is endless unless it is set; shutdown_delay only
+    puts the same off."""
+
     name, package, program = "Caddy", "caddy", "caddy"
     version_option = "version"
 
@@ -318,11 +354,12 @@ class Caddy(Peer):
         return dict(super().environment(), GOMAXPROCS=str(self.workers), XDG_DATA_HOME=str(self.folder),
                     XDG_CONFIG_HOME=str(self.folder))
 
-    def command(self):
-        upstream = f"unix/{self.backend[5:]}" if self.backend.startswith("unix:") else self.backend
-        config = self.write("Caddyfile", f"""
+    @staticmethod
+    def configuration(port, workers, backend, own=""):  # pylint: disable=unused-argument
+        upstream = f"unix/{backend[5:]}" if backend.startswith("unix:") else backend
+        return f"""
 {{
-    admin {f"unix/{self.folder}/admin" if self.reloadable else "off"}
+    {own}
     auto_https off
     log {{
         level ERROR
@@ -333,7 +370,7 @@ class Caddy(Peer):
         }}
     }}
 }}
-http://127.0.0.1:{self.port}, http://localhost:{self.port} {{
+http://127.0.0.1:{port}, http://localhost:{port} {{
     bind 127.0.0.1
     handle / {{
         respond "{BODY}"
@@ -347,41 +384,53 @@ http://127.0.0.1:{self.port}, http://localhost:{self.port} {{
         }}
     }}
 }}
-""")
-        return [self.path(), "run", "--adapter", "caddyfile", "--config", config]
+"""
+
+    def command(self):
+        admin = f"admin unix/{self.folder}/admin" if self.reloadable else "admin off"
+        text = self.configuration(self.port, self.workers, self.backend, admin)
+        return [self.path(), "run", "--adapter", "caddyfile", "--config", self.write("Caddyfile", text)]
 
     def reload(self):
-        # --force: the file is the same as before, which is not what is measured here.
+        # --force, as in Debian's unit: the file is the same as before, which is not what is measured here.
         subprocess.run([self.path(), "reload", "--force", "--adapter", "caddyfile", "--config",
                         self.folder / "Caddyfile", "--address", f"unix/{self.folder}/admin"], check=True,
                        env=self.environment(), stderr=subprocess.DEVNULL)
 
 
 class H2o(Peer):
+    """SIGHUP to the master, which is Server::Starter and holds the listening sockets: it starts a worker, and a second
+    later ends the one before, which answers idle connections once more, with Connection: close."""
+
     name, package, program = "h2o", "h2o", "h2o"
+    reload_seconds = 1
+
+    @staticmethod
+    def configuration(port, workers, backend, own):
+        main, www = own
+        url = f"http://[{backend}]/proxy/" if backend.startswith("unix:") else f"http://{backend}/proxy/"
+        return f"""
+listen: {{host: 127.0.0.1, port: {port}}}
+{main}
+num-threads: {workers}
+max-connections: 20000
+http1-request-timeout: 600
+proxy.timeout.keepalive: 600000
+proxy.preserve-host: ON
+hosts:
+  default:
+    paths:
+      /: {{file.dir: {www}}}
+      /proxy/: {{proxy.reverse.url: "{url}"}}
+"""
 
     def command(self):
         # 2.2.5 has no fixed response but through mruby; a small file is its fast path.
         (self.folder / "www").mkdir()
         self.write("www/index.html", BODY)
-        url = f"http://[{self.backend}]/proxy/" if self.backend.startswith("unix:") else f"http://{self.backend}/proxy/"
-        config = self.write("h2o.conf", f"""
-listen: {{host: 127.0.0.1, port: {self.port}}}
-{"user: root" if os.getuid() == 0 else ""}
-num-threads: {self.workers}
-max-connections: 20000
-http1-request-timeout: 600
-proxy.timeout.keepalive: 600000
-proxy.preserve-host: ON
-temp-buffer-path: {self.folder}
-hosts:
-  default:
-    paths:
-      /: {{file.dir: {self.folder}/www}}
-      /proxy/: {{proxy.reverse.url: "{url}"}}
-""")
-        # Its master is Server::Starter, which holds the listening sockets.
-        return [self.path(), "-m", "master" if self.reloadable else "worker", "-c", config]
+        main = ("user: root\n" if os.getuid() == 0 else "") + f"temp-buffer-path: {self.folder}"
+        text = self.configuration(self.port, self.workers, self.backend, (main, f"{self.folder}/www"))
+        return [self.path(), "-m", "master" if self.reloadable else "worker", "-c", self.write("h2o.conf", text)]
 
 
 ALL = [Holdfast, Nginx, HAProxy, Caddy, H2o]

@@ -65,10 +65,11 @@ class Backend:
 class Running:
     """All peers started side by side, and their backend."""
 
-    def __init__(self, chosen, workers, backend_kind="tcp"):
+    def __init__(self, chosen, workers, backend_kind="tcp", reloadable=False):
         self.folder = tempfile.TemporaryDirectory(prefix="holdfast-bench-")
         self.backend = Backend(self.folder.name, backend_kind)
-        self.peers = [peer(f"{self.folder.name}/{peer.name}", workers, self.backend.address) for peer in chosen]
+        self.peers = [peer(f"{self.folder.name}/{peer.name}", workers, self.backend.address, reloadable)
+                      for peer in chosen]
 
     def __enter__(self):
         try:
@@ -190,7 +191,7 @@ def router(_chosen):
 
 
 def reload(chosen):
-    """Requests lost and connections ended by reloads."""
+    """Requests lost and connections ended by reloads; prints its own table."""
     import reloads  # which needs what is defined here
 
     return reloads.run(chosen)
