@@ -151,12 +151,14 @@ static void drain(struct gateway *gateway)
 {
     set_status(gateway, "draining: told by %s", gateway->stop_reason); /* goes out with STOPPING=1 */
     if (gateway->replaced && succession_takes(gateway->succession)) {
-        stop_begin_replaced(&gateway->stop, gateway->stop_reason, succession_take, gateway->succession);
+        stop_begin_replaced(&gateway->stop, gateway->stop_reason,
+                            &(struct stop_taker){succession_take, succession_flush, gateway->succession});
         return;
     }
     notify_stopping(gateway->notify, now_monotonic());
     if (gateway_begin_parking(gateway))
-        stop_begin_restart(&gateway->stop, gateway->stop_reason, parking_take, gateway->parking);
+        stop_begin_restart(&gateway->stop, gateway->stop_reason,
+                           &(struct stop_taker){parking_take, parking_flush, gateway->parking});
     else
         stop_begin(&gateway->stop, gateway->stop_reason);
 }
@@ -431,7 +433,7 @@ struct gateway *gateway_free(struct gateway *gateway)
         flight_end(gateway->flight);
         _exit(gateway->exit_status);
     }
-    crew_free(gateway->crew);
+    gateway->crew = crew_free(gateway->crew);
     flight_free(gateway->flight);
     parking_free(gateway->parking);
     free(gateway->taken_back.items);

@@ -40,16 +40,26 @@ static json_t *describe(const struct moving_connection *items, size_t n)
     return message;
 }
 
+static void refuse(struct handover *handover, const struct moving_connection *items, size_t n, int error)
+{
+    handover->counts.refused += n;
+    if (handover->counts.error == 0)
+        handover->counts.error = error;
+    handover->options.patience = 0; /* once is enough to wait for one who does not take anything */
+    for (size_t i = 0; i < n; i++)
+        handover->options.on_refused(handover->options.userdata, &items[i]);
+}
+
 static void send_some(struct handover *handover, const struct moving_connection *items, size_t n)
 {
     int fds[CHANNEL_MAX_FDS];
     for (size_t i = 0; i < n; i++)
         fds[i] = items[i].fd;
-    if (channel_send(handover->options.channel, describe(items, n), fds, n, handover->options.patience) < 0) {
-        handover->counts.refused += n;
-        handover->options.patience = 0; /* once is enough to wait for one who does not take anything */
-        for (size_t i = 0; i < n; i++)
-            handover->options.on_refused(handover->options.userdata, &items[i]);
+    int r = -EPIPE;
+    if (handover->options.channel >= 0)
+        r = channel_send(handover->options.channel, describe(items, n), fds, n, handover->options.patience);
+    if (r < 0) {
+        refuse(handover, items, n, r);
         return;
     }
     handover->counts.moved += n;
@@ -74,6 +84,12 @@ void handover_flush(struct handover *handover)
         pthread_mutex_unlock(&handover->lock);
         send_batch(handover, &batch);
     }
+}
+
+void handover_lose(struct handover *handover)
+{
+    if (handover)
+        handover->options.channel = -1;
 }
 
 static void on_taken(void *userdata)
@@ -126,7 +142,8 @@ void handover_counts(const struct handover *handover, struct handover_counts *re
 static const struct listener_config *find_listener(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->n_listeners; i++)
-        if (streq(config->listeners[i].name, name))
+        if (streq(config->listeners[i].name, name) &&
+            config->listeners[i].protocol == LISTENER_HTTP) /* as they were when they left */
             return &config->listeners[i];
     return NULL;
 }
@@ -138,11 +155,14 @@ static uint32_t duration_at(const struct channel_message *message, const char *k
     return n < 0 ? 0 : (uint32_t)MIN(n, (json_int_t)UINT32_MAX);
 }
 
-static bool is_stream(int fd)
+static bool is_connection(int fd)
 {
-    int type = 0;
+    int type = 0, listens = 0;
     socklen_t size = sizeof(type);
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
+        return false;
+    size = sizeof(listens);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 0;
 }
 
 size_t handover_receive(const struct config *config, struct channel_message *message,
@@ -152,7 +172,7 @@ size_t handover_receive(const struct config *config, struct channel_message *mes
     const struct listener_config *listener = find_listener(config, channel_string(message, "listener", ""));
     size_t n = 0;
     for (size_t i = 0; listener && i < message->n_fds; i++) {
-        if (!is_stream(message->fds[i]))
+        if (!is_connection(message->fds[i]))
             continue;
         const struct moving_connection connection = {
             .fd = TAKE_FD(message->fds[i]),

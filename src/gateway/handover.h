@@ -29,15 +29,19 @@ struct handover *handover_free(struct handover *handover);
 void handover_take(void *handover, const struct moving_connection *connection);
 /* Sends what has come so far. */
 void handover_flush(struct handover *handover);
+/* The other end has gone, and the channel is not to be used any more: whatever comes is refused. */
+void handover_lose(struct handover *handover);
 
 struct handover_counts {
     uint64_t moved;
     uint64_t refused;
+    int error; /* why one was refused first, a negative errno; 0: none was */
 };
 void handover_counts(const struct handover *handover, struct handover_counts *ret);
 
-/* The other side: each connection of such a message goes to `adopt`, which has it from then on. What is not
- * understood is closed. Returns how many. */
+/* The other side: each connection of such a message goes to `adopt`, which has it from then on. What is left
+ * in the message is of no use: no connection, or one that no listener takes in plaintext. Returns how many
+ * went. */
 struct channel_message;
 size_t handover_receive(const struct config *config, struct channel_message *message,
                         void (*adopt)(void *userdata, const struct moving_connection *connection),

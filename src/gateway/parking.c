@@ -57,8 +57,9 @@ void parking_take(void *userdata, const struct moving_connection *connection)
     handover_take(parking->handover, connection);
 }
 
-void parking_flush(struct parking *parking)
+void parking_flush(void *userdata)
 {
+    struct parking *parking = userdata;
     handover_flush(parking->handover);
 }
 

@@ -33,7 +33,7 @@ struct parking *parking_free(struct parking *parking);
 /* A connection_taker, for any thread. */
 void parking_take(void *parking, const struct moving_connection *connection);
 /* Parks what was taken last. */
-void parking_flush(struct parking *parking);
+void parking_flush(void *parking);
 /* With what the next process is to know with what the next process is to know all is complete. `document`:
  * consumed. */
 void parking_finish(struct parking *parking, json_t *document);

@@ -87,19 +87,18 @@ void stop_begin(struct stop *stop, const char *why)
     crew_drain(stop->crew, quiet_time(stop, budget));
 }
 
-void stop_begin_restart(struct stop *stop, const char *why, connection_taker taker, void *userdata)
+void stop_begin_restart(struct stop *stop, const char *why, const struct stop_taker *taker)
 {
-    stop->taker = taker;
-    stop->taker_userdata = userdata;
+    stop->taker = *taker;
     const usec_t budget = begin(stop, why);
-    crew_give_away(stop->crew, quiet_time(stop, budget), taker, userdata);
+    crew_give_away(stop->crew, quiet_time(stop, budget), taker->take, taker->userdata);
 }
 
-void stop_begin_replaced(struct stop *stop, const char *why, connection_taker taker, void *userdata)
+void stop_begin_replaced(struct stop *stop, const char *why, const struct stop_taker *taker)
 {
-    stop->taker = taker;
-    stop->taker_userdata = userdata;
-    crew_give_away(stop->crew, USEC_INFINITY, taker, userdata); /* first of all: it waits for nothing */
+    stop->taker = *taker;
+    crew_give_away(stop->crew, USEC_INFINITY, taker->take,
+                   taker->userdata); /* first of all: it waits for nothing */
     begin(stop, why);
     drain_keep_idle(&stop->drain);
 }
@@ -107,15 +106,15 @@ void stop_begin_replaced(struct stop *stop, const char *why, connection_taker ta
 static void end_idle(struct stop *stop, usec_t now)
 {
     const usec_t quiet = quiet_time(stop, usec_sub(stop->drain.deadline, now));
-    if (stop->taker)
-        crew_give_away(stop->crew, quiet, stop->taker, stop->taker_userdata);
+    if (stop->taker.take)
+        crew_give_away(stop->crew, quiet, stop->taker.take, stop->taker.userdata);
     else
         crew_drain(stop->crew, quiet);
 }
 
 void stop_end_taking(struct stop *stop)
 {
-    stop->taker = NULL;
+    stop->taker.take = NULL;
     stop->drain.idle_end = USEC_INFINITY;
     end_idle(stop, now_monotonic());
 }
@@ -173,12 +172,24 @@ static void tell_end(struct stop *stop, const struct crew_state *crew, usec_t no
                  crew->cut == 1 ? "" : "s");
 }
 
+/* A worker without connections may have given them away a moment ago, and they may come back. */
+static bool is_empty(struct stop *stop)
+{
+    const struct crew_state *crew = crew_look(stop->crew);
+    if (crew->n_drained == crew->n_workers && stop->taker.flush) {
+        stop->taker.flush(stop->taker.userdata);
+        crew = crew_look(stop->crew);
+    }
+    return crew->n_drained == crew->n_workers;
+}
+
 usec_t stop_step(struct stop *stop)
 {
     const usec_t now = now_monotonic();
+    const bool empty = is_empty(stop);
     const struct crew_state *crew = crew_look(stop->crew);
     struct drain_actions actions;
-    const usec_t next = drain_step(&stop->drain, now, crew->n_drained == crew->n_workers, &actions);
+    const usec_t next = drain_step(&stop->drain, now, empty, &actions);
 
     if (actions.extend)
         notify_extend_timeout(stop->notify, stop->drain.extend_by);

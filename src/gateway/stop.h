@@ -6,15 +6,23 @@
 #include "lifecycle/drain.h"
 #include "lifecycle/notify.h"
 
+/* Who has idle connections from now on. */
+struct stop_taker {
+    connection_taker take; /* NULL: nobody */
+    /* Passes on what was taken; what cannot go comes back to the crew before this returns. NULL: there is
+     * nothing to pass on. */
+    void (*flush)(void *userdata);
+    void *userdata;
+};
+
 struct stop {
     const struct config *config;
     struct crew *crew;
     struct notify *notify;
     struct journal *journal;
     struct drain drain;
-    usec_t timeout_stop;    /* of the unit */
-    connection_taker taker; /* NULL: nobody takes idle connections */
-    void *taker_userdata;
+    usec_t timeout_stop; /* of the unit */
+    struct stop_taker taker;
     size_t told_requests, told_connections; /* in the last record of progress */
     usec_t told_at;
 };
@@ -23,10 +31,10 @@ struct stop {
  * a second. */
 void stop_begin(struct stop *stop, const char *why);
 /* The same at a restart: idle connections go to the taker, those that cannot move are ended as at a stop. */
-void stop_begin_restart(struct stop *stop, const char *why, connection_taker taker, void *userdata);
+void stop_begin_restart(struct stop *stop, const char *why, const struct stop_taker *taker);
 /* The same for a generation that was replaced and is silent towards systemd: idle connections go to the
  * taker, those that cannot move are kept until the deadline comes near. */
-void stop_begin_replaced(struct stop *stop, const char *why, connection_taker taker, void *userdata);
+void stop_begin_replaced(struct stop *stop, const char *why, const struct stop_taker *taker);
 /* Nobody takes connections any more: they are ended like the others. What is on its way to the taker still
  * comes. */
 void stop_end_taking(struct stop *stop);

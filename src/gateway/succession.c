@@ -71,6 +71,7 @@ static void on_failed(void *userdata, const char *reason)
 static void on_orphaned(void *userdata, bool orderly)
 {
     struct succession *succession = userdata;
+    handover_lose(succession->handover);
     succession->options.on_orphaned(succession->options.userdata, orderly);
 }
 
@@ -151,6 +152,13 @@ void succession_take(void *userdata, const struct moving_connection *connection)
     handover_take(succession->handover, connection);
 }
 
+void succession_flush(void *userdata)
+{
+    struct succession *succession = userdata;
+    if (succession->handover)
+        handover_flush(succession->handover);
+}
+
 static void tell(struct succession *succession, json_t *message, json_t *document)
 {
     const int channel = reload_channel(succession->reload);
@@ -194,8 +202,7 @@ static uint64_t refused(const struct succession *succession)
 void succession_tell_farewell(struct succession *succession, uint64_t answered, uint64_t cut,
                               json_t *counters)
 {
-    if (succession->handover)
-        handover_flush(succession->handover); /* what the workers gave away last */
+    succession_flush(succession); /* what the workers gave away last */
     if (counters)
         tell(succession, channel_message_new("counters"), counters);
     json_t *message = channel_message_new("farewell");

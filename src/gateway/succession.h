@@ -75,6 +75,8 @@ void succession_abort(struct succession *succession, const char *reason);
  * them. */
 bool succession_takes(const struct succession *succession);
 void succession_take(void *succession, const struct moving_connection *connection);
+/* Sends what was taken; what the successor does not take is back with the crew. */
+void succession_flush(void *succession);
 /* Tells the successor how far we are, and what we have counted since (`counters`: consumed, may be NULL). */
 void succession_tell_progress(struct succession *succession, const struct crew_state *crew, usec_t deadline,
                               json_t *counters);

@@ -22,6 +22,9 @@ struct worker {
     /* Read by the control thread. */
     atomic_bool accepting, failed, drained;
     atomic_uint_fast64_t turns, connections, idle, requests, cut;
+
+    /* Connections that were sent here and have not come yet. */
+    atomic_uint_fast64_t coming;
 };
 
 /* Messages that carry values are allocated; the others' userdata is the worker. */
@@ -41,6 +44,13 @@ static void post(void (*callback)(void *userdata), struct message values)
     loop_post(values.worker->loop, callback, message);
 }
 
+/* Not for ever: a connection may come back that has found no room elsewhere. */
+static void note_drained(struct worker *worker)
+{
+    if (worker->draining)
+        atomic_store(&worker->drained, server_is_empty(worker->server));
+}
+
 static void publish(struct worker *worker)
 {
     struct server_load load;
@@ -49,8 +59,7 @@ static void publish(struct worker *worker)
     atomic_store_explicit(&worker->connections, load.connections, memory_order_relaxed);
     atomic_store_explicit(&worker->idle, load.idle, memory_order_relaxed);
     atomic_store_explicit(&worker->requests, load.requests, memory_order_relaxed);
-    if (worker->draining && server_is_empty(worker->server))
-        atomic_store(&worker->drained, true);
+    note_drained(worker);
     atomic_fetch_add_explicit(&worker->turns, 1, memory_order_relaxed);
 }
 
@@ -114,6 +123,8 @@ static void do_adopt(void *userdata)
     struct message *message = userdata;
 
     server_adopt(message->worker->server, &message->connection);
+    note_drained(message->worker);
+    atomic_fetch_sub(&message->worker->coming, 1);
     free(message);
 }
 
@@ -207,6 +218,7 @@ void worker_give_away(struct worker *worker, usec_t quiet, connection_taker take
 
 void worker_adopt(struct worker *worker, const struct moving_connection *connection)
 {
+    atomic_fetch_add(&worker->coming, 1);
     post(do_adopt, (struct message){.worker = worker, .connection = *connection});
 }
 
@@ -227,10 +239,12 @@ void worker_wedge(struct worker *worker)
 
 void worker_state(const struct worker *worker, struct worker_state *ret)
 {
+    /* In this order: one that has come is seen by the other. */
+    const bool complete = atomic_load(&worker->coming) == 0;
     *ret = (struct worker_state){
         .accepting = atomic_load(&worker->accepting),
         .failed = atomic_load(&worker->failed),
-        .drained = atomic_load(&worker->drained),
+        .drained = complete && atomic_load(&worker->drained),
         .turns = atomic_load_explicit(&worker->turns, memory_order_relaxed),
         .connections = atomic_load_explicit(&worker->connections, memory_order_relaxed),
         .idle = atomic_load_explicit(&worker->idle, memory_order_relaxed),

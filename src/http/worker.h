@@ -40,7 +40,8 @@ void worker_wedge(struct worker *worker);
 struct worker_state {
     bool accepting;
     bool failed;  /* it could not begin to accept */
-    bool drained; /* draining and no connection left */
+    bool drained; /* draining and no connection left, nor one on its way here; may be over again when one
+                   * comes back */
     uint64_t turns;
     size_t connections, idle, requests, cut;
 };

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "gateway/handover.h"
 #include "lifecycle/channel.h"
@@ -155,6 +157,51 @@ static void test_nobody_there(void **state)
     ends[1] = dup(ends[0]);
 }
 
+static void test_the_other_end_has_gone(void **state)
+{
+    /* The channel is closed, and its number soon belongs to something else: a client's connection, say. */
+    struct handover *handover = new_handover(USEC_PER_SEC);
+    struct giver giver = {.handover = handover, .n = 10};
+    int client[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, client), 0);
+    give(&giver);
+    handover_lose(handover);
+    dup2(client[0], ends[0]);
+    handover_flush(handover);
+    char byte;
+    assert_int_equal(recv(client[1], &byte, 1, 0), -1);
+    assert_int_equal(n_refused, 10);
+    struct handover_counts counts;
+    handover_counts(handover, &counts);
+    assert_int_equal(counts.error, -EPIPE);
+    handover_free(handover);
+    close(client[0]);
+    close(client[1]);
+}
+
+static void test_what_is_no_connection(void **state)
+{
+    struct channel_message message = {.type = ""};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const int listening = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    message.body = channel_message_new("connections");
+    json_object_set_new(message.body, "listener", json_string("http"));
+    message.fds[message.n_fds++] = listening;
+    message.fds[message.n_fds++] = memfd_create("x", 0);
+    message.fds[message.n_fds++] = socket(AF_UNIX, SOCK_DGRAM, 0);
+    assert_int_equal(handover_receive(&config, &message, adopt, NULL), 0);
+    message.fds[message.n_fds++] = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(handover_receive(&config, &message, adopt, NULL), 1);
+    /* Its bytes would be taken for a handshake. */
+    listeners[0].protocol = LISTENER_HTTPS;
+    message.fds[message.n_fds++] = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(handover_receive(&config, &message, adopt, NULL), 0);
+    listeners[0].protocol = LISTENER_HTTP;
+    channel_message_deinit(&message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +209,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_was_taken_goes_at_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_other_end_has_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_connection, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
