@@ -35,6 +35,17 @@ static int tell_and_judge(struct gateway *gateway, struct config_report *report,
     return r < 0 ? EXIT_CONFIG_ERROR : 0;
 }
 
+static void on_stored(void *userdata, const struct descriptor *descriptor, const char *reason)
+{
+    struct gateway *gateway = userdata;
+    journal_log(
+        gateway->journal, EVENT_WARNING,
+        "the descriptor %d named \"%s\" (%s) %s, and there is no section [Listener %s]: it is closed, and "
+        "systemd is asked to keep it no longer",
+        descriptor->fd, descriptor->name, descriptor->address, reason, descriptor->name);
+    notify_unstore(gateway->notify, descriptor->name);
+}
+
 /* Loads the configuration and holds the descriptors to it. Returns the exit status, 0 for going on. */
 int gateway_load(struct gateway *gateway, const char *config_file)
 {
@@ -43,6 +54,7 @@ int gateway_load(struct gateway *gateway, const char *config_file)
     int status = tell_and_judge(gateway, &report, r, EVENT_CONFIG_ERROR);
     if (status != 0)
         return status;
+    descriptors_drop_stored(gateway->descriptors, gateway->plan.config, on_stored, gateway);
     r = descriptors_check(gateway->descriptors, gateway->plan.config, &report);
     return tell_and_judge(gateway, &report, r, EVENT_DESCRIPTOR_ERROR);
 }

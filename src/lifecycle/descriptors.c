@@ -67,8 +67,9 @@ static char *describe(int fd)
 static int prepare(int fd)
 {
     const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    if (flags < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
+    (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK); /* every socket can be, and nothing else is of use */
     return 0;
 }
 
@@ -142,6 +143,42 @@ static const struct listener_config *find_listener(const struct config *config, 
         if (streq(config->listeners[i].name, name))
             return &config->listeners[i];
     return NULL;
+}
+
+/* How systemd names what was stored without a name. */
+#define STORED_WITHOUT_NAME "stored"
+
+/* Why a descriptor is of no use, if it is not a socket unit's; NULL when it is to be checked as one. A socket
+ * unit's that listens is never passed over: its name is a mistake that somebody wants to know of. */
+static const char *judge_stored(const struct descriptor *descriptor, const struct config *config)
+{
+    if (streq(descriptor->name, DESCRIPTOR_ADMIN) || find_listener(config, descriptor->name))
+        return NULL;
+    if (strncmp(descriptor->name, DESCRIPTOR_STORED_PREFIX, strlen(DESCRIPTOR_STORED_PREFIX)) == 0 ||
+        streq(descriptor->name, STORED_WITHOUT_NAME))
+        return "was stored for a process that is not this one";
+    return refuse(descriptor->fd);
+}
+
+void descriptors_drop_stored(struct descriptors *descriptors, const struct config *config,
+                             void (*tell)(void *userdata, const struct descriptor *descriptor,
+                                          const char *reason),
+                             void *userdata)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < descriptors->n_items; i++) {
+        struct descriptor *descriptor = &descriptors->items[i];
+        const char *reason = judge_stored(descriptor, config);
+        if (!reason) {
+            descriptors->items[kept++] = *descriptor;
+            continue;
+        }
+        tell(userdata, descriptor, reason);
+        close(descriptor->fd);
+        free(descriptor->name);
+        free(descriptor->address);
+    }
+    descriptors->n_items = kept;
 }
 
 static bool has_descriptor(const struct descriptors *descriptors, const char *name)

@@ -159,6 +159,48 @@ static void test_names(void **state)
     close(fd);
 }
 
+static void on_stored(void *userdata, const struct descriptor *descriptor, const char *reason)
+{
+    strbuf_addf(userdata, "%s %s\n", descriptor->name, reason);
+}
+
+static struct descriptor descriptor_of(int fd, const char *name)
+{
+    return (struct descriptor){fd, xstrdup(name), xstrdup(address)};
+}
+
+static void test_stored(void **state)
+{
+    int pair[2];
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), errno);
+    struct listener_config http = {.name = http_name};
+    const struct config config = {.listeners = &http, .n_listeners = 1};
+    struct descriptors d = {.items = xcalloc(8, sizeof(*d.items)), .n_items = 7};
+    d.items[0] = descriptor_of(tcp_socket(AF_INET, SOCK_STREAM, true), "stored");
+    d.items[1] = descriptor_of(tcp_socket(AF_INET, SOCK_STREAM, true), "http");
+    d.items[2] = descriptor_of(tcp_socket(AF_INET, SOCK_STREAM, true), "holdfast-later");
+    d.items[3] = descriptor_of(pair[0], "https");
+    d.items[4] = descriptor_of(tcp_socket(AF_INET, SOCK_STREAM, true), "https");
+    d.items[5] = descriptor_of(tcp_socket(AF_INET, SOCK_DGRAM, false), "http");
+    d.items[6] = descriptor_of(open("/", O_PATH | O_CLOEXEC), "admin");
+    const int first = d.items[0].fd;
+
+    _cleanup_strbuf_ struct strbuf told = STRBUF_INIT;
+    descriptors_drop_stored(&d, &config, on_stored, &told);
+    assert_string_equal(strbuf_string(&told),
+                        "stored was stored for a process that is not this one\n"
+                        "holdfast-later was stored for a process that is not this one\n"
+                        "https is a socket that does not listen (Accept=yes in its socket unit?)\n");
+    assert_int_equal(fcntl(first, F_GETFD), -1);
+    /* What bears the name of a socket unit that there is, or listens, is still checked. */
+    assert_int_equal(d.n_items, 4);
+    assert_string_equal(d.items[1].name, "https");
+    for (size_t i = 0; i < d.n_items; i++)
+        close(d.items[i].fd);
+    close(pair[1]);
+    descriptors_deinit(&d);
+}
+
 static void test_admin(void **state)
 {
     const int unix_fd = unix_socket(), tcp_fd = tcp_socket(AF_INET, SOCK_STREAM, true);
@@ -199,7 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_take),  cmocka_unit_test(test_none),  cmocka_unit_test(test_names),
-        cmocka_unit_test(test_admin), cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_admin), cmocka_unit_test(test_kinds), cmocka_unit_test(test_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
