@@ -1,5 +1,6 @@
 #include "gateway/parking.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "lifecycle/blob.h"
@@ -12,8 +13,40 @@
 struct parking {
     struct parking_options options;
     int channel;
+    int state; /* the file that is filled at the end */
     struct handover *handover;
 };
+
+/* systemd closes what it does not keep, and does not say so. */
+static bool is_kept(int channel)
+{
+    struct pollfd p = {.fd = channel};
+    return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
+}
+
+static int reserve_state(struct parking *parking)
+{
+    int r = blob_reserve(&parking->state);
+    if (r == 0)
+        r = channel_send(parking->channel, channel_message_new("state"), &parking->state, 1, 0);
+    if (r == -ETIMEDOUT) /* there is room, and not for descriptors */
+        return -ETOOMANYREFS;
+    return r == -EPIPE ? -ENOTSUP : r;
+}
+
+/* Consumes `end`. */
+static int store(struct parking *parking, int end)
+{
+    int r = notify_store(parking->options.notify, DESCRIPTOR_PARKED, end);
+    close(end);
+    if (r == 0 && !is_kept(parking->channel))
+        return -ENOTSUP;
+    if (r == 0)
+        r = reserve_state(parking);
+    if (r < 0)
+        notify_unstore(parking->options.notify, DESCRIPTOR_PARKED); /* if it is there, nothing is in it */
+    return r;
+}
 
 int parking_new(struct parking **ret, const struct parking_options *options)
 {
@@ -24,9 +57,9 @@ int parking_new(struct parking **ret, const struct parking_options *options)
     struct parking *parking = xcalloc(1, sizeof(*parking));
     parking->options = *options;
     parking->channel = ends[0];
+    parking->state = -1;
     (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    const int r = notify_store(options->notify, DESCRIPTOR_PARKED, ends[1]) ? 0 : -ENOTSUP;
-    close(ends[1]);
+    const int r = store(parking, ends[1]);
     if (r < 0) {
         parking_free(parking);
         return r;
@@ -47,6 +80,7 @@ struct parking *parking_free(struct parking *parking)
         return NULL;
     handover_free(parking->handover);
     close_and_forget(&parking->channel);
+    close_and_forget(&parking->state);
     free(parking);
     return NULL;
 }
@@ -63,13 +97,11 @@ void parking_flush(void *userdata)
     handover_flush(parking->handover);
 }
 
-void parking_finish(struct parking *parking, json_t *document)
+int parking_finish(struct parking *parking, json_t *document)
 {
-    _cleanup_close_ int blob = -1;
-    const int r = blob_new(document, &blob);
+    const int r = blob_fill(parking->state, document);
     json_decref(document);
-    if (r == 0)
-        (void)!channel_send(parking->channel, channel_message_new("state"), &blob, 1, 0);
+    return r;
 }
 
 void parking_counts(const struct parking *parking, struct handover_counts *ret)
@@ -77,29 +109,37 @@ void parking_counts(const struct parking *parking, struct handover_counts *ret)
     handover_counts(parking->handover, ret);
 }
 
-static void learn_from(struct channel_message *message, void (*learn)(void *userdata, const json_t *document),
-                       void *userdata)
+static bool learn_from(const struct channel_message *message,
+                       void (*learn)(void *userdata, const json_t *document), void *userdata)
 {
     json_t *document;
-    if (message->n_fds == 0 || blob_read(message->fds[0], &document) < 0)
-        return;
+    const int r = message->n_fds == 0 ? -EBADMSG : blob_read(message->fds[0], &document);
+    if (r < 0)
+        return r == -ENODATA; /* whoever reserved it has died, which is told elsewhere */
     learn(userdata, document);
     json_decref(document);
+    return true;
 }
 
-size_t parking_open(const struct config *config, int fd,
-                    void (*adopt)(void *userdata, const struct moving_connection *connection),
-                    void (*learn)(void *userdata, const json_t *document), void *userdata)
+void parking_open(const struct config *config, int fd,
+                  void (*adopt)(void *userdata, const struct moving_connection *connection),
+                  void (*learn)(void *userdata, const json_t *document), void *userdata,
+                  struct parking_rest *rest)
 {
     struct channel_message message;
-    size_t n = 0;
-    while (channel_receive(fd, &message) == 0) {
+    int r;
+    while ((r = channel_receive(fd, &message)) == 0) {
         if (streq(message.type, "connections"))
-            n += handover_receive(config, &message, adopt, userdata);
+            rest->closed += message.n_fds - handover_receive(config, &message, adopt, userdata);
         else if (streq(message.type, "state"))
-            learn_from(&message, learn, userdata);
+            rest->unreadable += !learn_from(&message, learn, userdata);
+        else if (!message.body) {
+            rest->unreadable++;
+            rest->closed += message.n_fds;
+        }
         channel_message_deinit(&message);
     }
     close(fd);
-    return n;
+    if (r != -EAGAIN && r != -ECONNRESET)
+        rest->error = r;
 }

@@ -7,7 +7,8 @@
  * clients send meanwhile waits in their own sockets.
  *
  * The end is stored before anything is written: whatever becomes of this process from then on, nothing is
- * lost. */
+ * lost. The state is known last, when there may be no room left in the socket or for descriptors in flight:
+ * so its message goes first, with a file that is filled at the end. */
 
 #include <jansson.h>
 
@@ -25,7 +26,9 @@ struct parking_options {
     void *userdata;
 };
 
-/* -ENOTSUP when systemd keeps nothing for us (FileDescriptorStoreMax=). */
+/* -ENOTSUP when systemd keeps nothing for us (FileDescriptorStoreMax=), -ETOOMANYREFS when too many
+ * descriptors are in flight already. When it only lets go later, each
+ * connection is refused for -EPIPE. */
 int parking_new(struct parking **ret, const struct parking_options *options) _warn_unused_;
 /* Accepts NULL, returns NULL. What was parked stays so. */
 struct parking *parking_free(struct parking *parking);
@@ -34,13 +37,21 @@ struct parking *parking_free(struct parking *parking);
 void parking_take(void *parking, const struct moving_connection *connection);
 /* Parks what was taken last. */
 void parking_flush(void *parking);
-/* With what the next process is to know with what the next process is to know all is complete. `document`:
- * consumed. */
-void parking_finish(struct parking *parking, json_t *document);
+/* With what the next process is to know all is complete. `document`: consumed. Returns a negative errno when
+ * that cannot be kept; the connections can. */
+int parking_finish(struct parking *parking, json_t *document) _warn_unused_;
 void parking_counts(const struct parking *parking, struct handover_counts *ret);
 
-/* What one process left: each connection goes to `adopt`, which has it from then on, the document to `learn`.
- * Consumes fd. Returns how many connections there were. */
-size_t parking_open(const struct config *config, int fd,
-                    void (*adopt)(void *userdata, const struct moving_connection *connection),
-                    void (*learn)(void *userdata, const json_t *document), void *userdata);
+/* What there was beside what went to `adopt` and `learn`. */
+struct parking_rest {
+    size_t closed;     /* connections, and what was taken for one, that nobody here can have */
+    size_t unreadable; /* messages, and states */
+    int error;         /* reading has ended for another reason than that all was read; 0: for that one */
+};
+
+/* What one process left, or whoever: each connection goes to `adopt`, which has it from then on, the document
+ * to `learn`. Consumes fd. Adds to `rest`. */
+void parking_open(const struct config *config, int fd,
+                  void (*adopt)(void *userdata, const struct moving_connection *connection),
+                  void (*learn)(void *userdata, const json_t *document), void *userdata,
+                  struct parking_rest *rest);

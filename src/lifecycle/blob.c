@@ -24,22 +24,35 @@ static int write_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-int blob_new(const json_t *document, int *ret_fd)
+int blob_reserve(int *ret_fd)
+{
+    const int fd = memfd_create("holdfast-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+int blob_fill(int fd, const json_t *document)
 {
     char *text = json_dumps(document, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!text)
         return -ENOMEM;
     const size_t size = strlen(text);
-    _cleanup_close_ int fd = memfd_create("holdfast-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int r = fd < 0 ? -errno : 0;
-    if (r == 0 && size > BLOB_MAX)
-        r = -EFBIG;
-    if (r == 0)
-        r = write_all(fd, text, size);
+    const int r = size > BLOB_MAX ? -EFBIG : write_all(fd, text, size);
     wipe(text, size);
     free(text);
     if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        r = -errno;
+        return -errno;
+    return r;
+}
+
+int blob_new(const json_t *document, int *ret_fd)
+{
+    _cleanup_close_ int fd = -1;
+    int r = blob_reserve(&fd);
+    if (r == 0)
+        r = blob_fill(fd, document);
     if (r == 0)
         *ret_fd = TAKE_FD(fd);
     return r;
@@ -66,6 +79,8 @@ int blob_read(int fd, json_t **ret)
         return -errno;
     if (!S_ISREG(st.st_mode)) /* a pipe could keep us waiting */
         return -EBADMSG;
+    if (st.st_size == 0)
+        return -ENODATA;
     if (st.st_size > (off_t)BLOB_MAX)
         return -EFBIG;
 

@@ -118,21 +118,26 @@ usec_t notify_due(struct notify *notify, usec_t now)
     return USEC_INFINITY;
 }
 
-bool notify_store(struct notify *notify, const char *name, int fd)
+int notify_store(struct notify *notify, const char *name, int fd)
 {
     if (notify->silent)
-        return false;
+        return -ENOTSUP;
     char state[128];
     /* FDPOLL=0: that the other end is closed does not make it worthless. */
     snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
-    return sd_pid_notify_with_fds(0, false, state, &fd, 1) > 0 && sd_notify_barrier(false, USEC_PER_SEC) > 0;
+    int r = sd_pid_notify_with_fds(0, false, state, &fd, 1);
+    if (r > 0)
+        r = sd_notify_barrier(false, USEC_PER_SEC);
+    if (r == 0)
+        return -ENOTSUP;
+    return r < 0 ? r : 0;
 }
 
 void notify_unstore(struct notify *notify, const char *name)
 {
-    char state[128];
-    snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-    say(notify, state);
+    _cleanup_strbuf_ struct strbuf state = STRBUF_INIT;
+    strbuf_addf(&state, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    say(notify, strbuf_string(&state));
 }
 
 void notify_watchdog(struct notify *notify)

@@ -23,8 +23,10 @@ void notify_stopping(struct notify *notify, usec_t now);
 usec_t notify_status(struct notify *notify, usec_t now, const char *format, ...) _printf_(3, 4);
 usec_t notify_due(struct notify *notify, usec_t now);
 /* Gives systemd a descriptor to keep for the next process of this unit, which gets it under `name`; waits (a
- * second at most) until it has it. The descriptor stays the caller's. False: nobody keeps it. */
-bool notify_store(struct notify *notify, const char *name, int fd);
+ * second at most) until it has seen that. The descriptor stays the caller's. -ENOTSUP: there is nobody to
+ * give it to. Whether systemd keeps it or closes it is not told: see FileDescriptorStoreMax= in
+ * systemd.service(5). */
+int notify_store(struct notify *notify, const char *name, int fd) _warn_unused_;
 /* Has all of this name let go. */
 void notify_unstore(struct notify *notify, const char *name);
 void notify_watchdog(struct notify *notify);

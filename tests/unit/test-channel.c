@@ -174,10 +174,20 @@ static void test_blobs(void **state)
     assert_int_equal(blob_read(fd, &read), 0);
     assert_true(json_equal(document, read));
     json_decref(read);
+    close(fd);
+
+    /* In two steps, the second when it is on its way already. */
+    assert_int_equal(blob_reserve(&fd), 0);
+    assert_no_blob(dup(fd), -ENODATA);
+    assert_int_equal(blob_fill(fd, document), 0);
+    assert_int_equal(ftruncate(fd, 1), -1);
+    assert_int_equal(blob_read(fd, &read), 0);
+    assert_true(json_equal(document, read));
+    json_decref(read);
     json_decref(document);
     close(fd);
 
-    assert_no_blob(file_with(""), -EBADMSG);
+    assert_no_blob(file_with(""), -ENODATA);
     assert_no_blob(file_with("{"), -EBADMSG);
     assert_no_blob(file_with("{\"x\": \"\xff\"}"), -EBADMSG);
     fd = memfd_create("test", MFD_CLOEXEC);

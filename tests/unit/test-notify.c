@@ -113,6 +113,26 @@ static void test_silence(void **state)
     notify_free(notify);
 }
 
+static void test_store(void **state)
+{
+    struct notify *notify = notify_new();
+    /* Removing is a message without an answer; the name may be as long as systemd lets it be. */
+    char name[256], expected[300];
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    snprintf(expected, sizeof(expected), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    notify_unstore(notify, name);
+    assert_said(expected);
+
+    notify_silence(notify, true);
+    assert_int_equal(notify_store(notify, "name", manager), -ENOTSUP);
+    assert_said(NULL);
+    notify_silence(notify, false);
+    unsetenv("NOTIFY_SOCKET");
+    assert_int_equal(notify_store(notify, "name", manager), -ENOTSUP);
+    notify_free(notify);
+}
+
 static void assert_interval(const char *pid, const char *usec, usec_t expected)
 {
     setenv("WATCHDOG_USEC", usec, true);
@@ -152,9 +172,9 @@ static void test_no_manager(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages),   cmocka_unit_test(test_status_rate),
-        cmocka_unit_test(test_silence),    cmocka_unit_test(test_watchdog_interval),
-        cmocka_unit_test(test_no_manager),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_status_rate),
+        cmocka_unit_test(test_silence),  cmocka_unit_test(test_watchdog_interval),
+        cmocka_unit_test(test_store),    cmocka_unit_test(test_no_manager),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
