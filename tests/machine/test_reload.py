@@ -122,6 +122,18 @@ def test_stop_parks_nothing(machine, loss_client):
     assert not machine.journal(match("parked")) and not machine.journal(match("taken-back"))
 
 
+def test_restart_without_a_store(machine, loss_client):
+    """systemd does not say that it keeps nothing: it is noticed, and idle connections are ended as at a stop."""
+    machine.drop_in("holdfast.service", "[Service]\nFileDescriptorStoreMax=0\n")
+    service.get(machine)
+    with loss_client(machine, idle=200) as client:
+        machine.systemctl("restart", "holdfast.service")
+        client.ask()
+    assert client.report["lost"] == 0, client.summary()
+    assert client.report["idle"]["answered_reused"] == 0
+    assert any("set FileDescriptorStoreMax=8" in record["MESSAGE"] for record in machine.journal(match("warning")))
+
+
 def test_ways_to_restart(machine, loss_client):
     """Each is told from a stop."""
     service.get(machine)

@@ -7,6 +7,9 @@ which lines of it nobody expected. Everything a test waits for is waited for as 
 As systemd with NotifyAccess=main it listens to the main process alone, and follows it when that names another by
 MAINPID=: whatever a process says that is not the main one is a fault, which the test fails for at its end. Successors
 are children of the manager, as they are of systemd.
+
+It has a store for descriptors (FDSTORE=1), whose contents go to the next process; and where restart() is called, a bus
+on which it says what job the unit has.
 """
 
 import array
@@ -26,6 +29,7 @@ import threading
 import time
 
 import h1
+import own_unit
 
 SANITIZER = re.compile(r"(Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer|runtime error: ")
 # Where stderr is no terminal and not the journal, a record is a line "notice: message (field=value …)".
@@ -153,6 +157,10 @@ class Service:
         self.environment = {}
         self.pid = None  # of the main process
         self.status = None  # its exit status; negative: the signal that ended it
+        self.stored = []  # of (name, descriptor)
+        self.store_max = 8  # FileDescriptorStoreMax=
+        self.on_store = None  # called with the name when a descriptor was stored, before its sender knows that
+        self.unit = None  # what the bus tells of it
         self.faults = []  # what was said by somebody who has no say
         self.former = {}  # generations that were replaced: their exit statuses by pid, None while they live
         self._pidfd = None
@@ -207,17 +215,20 @@ class Service:
         suppressions = f"suppressions={pathlib.Path(__file__).with_name('lsan.supp')}:print_suppressions=0"
         environment.setdefault("LSAN_OPTIONS", suppressions)
         environment["STATE_DIRECTORY"] = str(self.directory / "state")
-        environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent"
+        environment["DBUS_SYSTEM_BUS_ADDRESS"] = self.unit.address if self.unit else "unix:path=/nonexistent"
+        if self.unit:
+            environment["INVOCATION_ID"] = self.unit.invocation.hex()
         (self.directory / "state").mkdir(exist_ok=True)
         if notify:
             environment["NOTIFY_SOCKET"] = str(self.directory / "notify")
         if watchdog:
             environment["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
-        if self.sockets:
-            environment["LISTEN_FDS"] = str(len(self.sockets))
-            environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in self.sockets)
+        passed = [(name, sock.fileno()) for name, sock in self.sockets] + self.stored
+        if passed:
+            environment["LISTEN_FDS"] = str(len(passed))
+            environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in passed)
         if channel:
-            environment["HOLDFAST_SUCCESSION_FD"] = str(SD_LISTEN_FDS_START + len(self.sockets))
+            environment["HOLDFAST_SUCCESSION_FD"] = str(SD_LISTEN_FDS_START + len(passed))
         environment.update(self.environment)
 
         self.status = None
@@ -229,16 +240,19 @@ class Service:
         command += [str(a) for a in (arguments or ("--config", self.config_path))]
         with contextlib.ExitStack() as parked:
             fds = []
-            for sock in [sock for _, sock in self.sockets] + ([channel] if channel else []):
-                fds.append(fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH))
+            for fd in [fd for _, fd in passed] + ([channel.fileno()] if channel else []):
+                fds.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH))
                 parked.callback(os.close, fds[-1])
             actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, write, 2)]
             actions.append((os.POSIX_SPAWN_DUP2, 2, 1))
             actions += [(os.POSIX_SPAWN_DUP2, fd, SD_LISTEN_FDS_START + i) for i, fd in enumerate(fds)]
-            self.pid = os.posix_spawn(command[0], command, environment, file_actions=actions, setsigdef=[signal.SIGPIPE])
+            with self._following:  # it may speak before its number is known here
+                self.pid = os.posix_spawn(command[0], command, environment, file_actions=actions,
+                                          setsigdef=[signal.SIGPIPE])
+                self._pidfd = os.pidfd_open(self.pid)
         os.close(write)
-        self.former = {}
-        self._pidfd = os.pidfd_open(self.pid)
+        self._reap_former()
+        self.former = {pid: status for pid, status in self.former.items() if status is None}  # these still drain
         thread = threading.Thread(target=self._read_stderr, args=(read, self.stderr), daemon=True)
         thread.start()
         self._threads.append(thread)
@@ -322,6 +336,49 @@ class Service:
         self.signal(signal.SIGTERM)
         self.wait_former(timeout)
         return self.wait(timeout)
+
+    def begin_restart(self):
+        """systemctl restart, as far as the process sees it that is to end."""
+        self.unit.job = "restart"
+        self.signal(signal.SIGTERM)
+
+    def restart(self, timeout=20):
+        """systemctl restart. """
+        self.begin_restart()
+        assert self.wait(timeout) == 0, self.text()
+        self.start_again()
+
+    def start_again(self):
+        """The second half of a restart. What the process before has said is looked through, since it is forgotten."""
+        assert not self.surprises() and not self.sanitizer_reports(), self.text()
+        self.start_ready()
+        self.unit.job = None
+
+    def with_bus(self):
+        """Before it starts: it can ask what job its unit has."""
+        self.unit = own_unit.OwnUnit()
+        return self
+
+    # The store
+
+    def store(self, name, fd):
+        """Stores a duplicate, as if a process before had done that."""
+        self.stored.append((name, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)))
+
+    def _keep(self, message, fds):
+        for fd in fds:
+            if "FDSTORE=1" in message and len(self.stored) < self.store_max:
+                assert "FDPOLL=0" in message, "it would be dropped when the other end closes"
+                self.stored.append((message.value("FDNAME") or "stored", fd))
+                if self.on_store:
+                    self.on_store(self.stored[-1][0])
+            else:
+                os.close(fd)  # a barrier, to which that is the answer; or more than is kept, which nobody is told
+
+    def _drop(self, name):
+        for item in [item for item in self.stored if item[0] == name]:
+            self.stored.remove(item)
+            os.close(item[1])
 
     # Generations
 
@@ -464,6 +521,10 @@ class Service:
             self._notify.close()
             for _, sock in self.sockets:
                 sock.close()
+            for _, fd in self.stored:
+                os.close(fd)
+            if self.unit:
+                self.unit.close()
             shutil.rmtree(self.directory, ignore_errors=True)
         assert not left, f"processes were left behind: {left}"
         assert not self.faults, "said by somebody who has no say:\n" + "\n".join(self.faults) + "\n" + self.text()
@@ -495,17 +556,21 @@ class Service:
             readable, _, _ = select.select([self._notify, self._notify_end], [], [])
             if self._notify not in readable:
                 return
-            data, ancillary, _, _ = self._notify.recvmsg(8192, 1024)
-            at, pid = time.monotonic(), 0
+            data, ancillary, _, _ = self._notify.recvmsg(8192, 2048, socket.MSG_CMSG_CLOEXEC)
+            at, pid, fds = time.monotonic(), 0, []
             for level, kind, payload in ancillary:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                     pid = array.array("i", payload[:12])[0]
                 elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    for fd in array.array("i", payload):  # a barrier: closing it is the answer
-                        os.close(fd)
+                    fds += array.array("i", payload)
             message = Message(at, pid, data.decode().splitlines())
-            if pid != self.pid and message.lines != ["BARRIER=1"]:  # that one anybody may ask for
-                self.faults.append(f"{at:.3f} from {pid}, while {self.pid} is the main process: {message.lines}")
+            self._keep(message, fds)
+            if "FDSTOREREMOVE=1" in message:
+                self._drop(message.value("FDNAME"))
+            with self._following:
+                main = self.pid
+            if pid != main and message.lines != ["BARRIER=1"]:  # that one anybody may ask for
+                self.faults.append(f"{at:.3f} from {pid}, while {main} is the main process: {message.lines}")
             elif message.value("MAINPID"):
                 self._follow(int(message.value("MAINPID")))
             self.notifications.add(message)

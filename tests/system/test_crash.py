@@ -38,6 +38,7 @@ def records(service):
 
 def deaths(service):
     """What was told since the last start, as {generation: (pid, how, requests, connections)}; each once."""
+    service.stderr.wait(re.compile("ready after").search, 5)  # which is written after what was found
     found = {}
     for line in service.lines():
         if match := TOLD.match(line):
