@@ -39,17 +39,23 @@ def succession(service):
     return json.loads(service.ctl("status", "--json").stdout)["succession"]
 
 
+made = []  # connections, to close at the end of the test
+
+
+@pytest.fixture(autouse=True)
+def close_all():
+    yield
+    while made:
+        made.pop().close()
+
+
 def connect(service, count, index=2):
     """Connections that have had one request."""
     clients = [service.connect(index) for _ in range(count)]
+    made.extend(clients)
     for client in clients:
         assert client.get("/hello").text == "hello"
     return clients
-
-
-def close(clients):
-    for client in clients:
-        client.close()
 
 
 # --- what moves ---------------------------------------------------------------------------------------------------
@@ -67,7 +73,6 @@ def test_idle_connections_survive(gateway):
     assert [client.sock.getsockname() for client in clients] == own
     told = succession(gateway)
     assert (told["restarts"], told["connections_parked"], told["connections_not_moved"]) == (5, 150, 0)
-    close(clients)
 
 
 def test_a_request_that_comes_while_nobody_is_there(gateway):
@@ -157,7 +162,6 @@ def test_a_process_that_does_not_start_leaves_them_for_the_next(gateway):
     gateway.start_ready()
     assert all(client.get("/hello").text == "hello" for client in clients)
     assert gateway.stored == [] and succession(gateway)["connections_parked"] == 5
-    close(clients)
 
 
 def test_what_is_parked_survives_a_kill(gateway, upstream):
@@ -174,7 +178,6 @@ def test_what_is_parked_survives_a_kill(gateway, upstream):
         gateway.start_again()
         assert all(client.get("/hello").text == "hello" for client in clients)
         assert json.loads(gateway.ctl("status", "--json").stdout)["generations"][0]["origin"] == "crash"
-    close(clients)
 
 
 # --- what cannot move ---------------------------------------------------------------------------------------------
@@ -254,7 +257,6 @@ def test_what_finds_no_room_is_ended_politely(gateway):
     assert all(client.get("/hello").text == "hello" for client in kept)
     told = succession(gateway)
     assert (told["restarts"], told["connections_parked"], told["connections_not_moved"]) == (1, len(kept), len(ended))
-    close(clients)
 
 
 def test_silent_ones_that_find_no_room_are_closed_in_stages(gateway):
@@ -273,7 +275,6 @@ def test_silent_ones_that_find_no_room_are_closed_in_stages(gateway):
     assert len(ended) == told["connections_not_moved"] > 0
     for client in ended:
         client.assert_closed()
-    close(clients)
 
 
 def test_no_store(gateway):
@@ -286,7 +287,6 @@ def test_no_store(gateway):
     assert_ended_politely(clients)
     assert gateway.wait() == 0
     gateway.start_again()
-    close(clients)
 
 
 def test_a_store_that_lets_go_late(gateway):
@@ -302,7 +302,6 @@ def test_a_store_that_lets_go_late(gateway):
     assert gateway.wait() == 0
     assert "FileDescriptorStoreMax=8" in gateway.text()
     gateway.start_again()
-    close(clients)
 
 
 @contextlib.contextmanager
@@ -339,7 +338,6 @@ def test_no_descriptor_may_be_in_flight(gateway, late):
         assert gateway.wait() == 0
     assert gateway.stored == []
     gateway.start_again()
-    close(clients)
 
 
 def test_a_listener_that_went_over_to_tls(gateway):
@@ -355,7 +353,6 @@ def test_a_listener_that_went_over_to_tls(gateway):
     for client in clients:
         client.assert_closed()
     assert succession(gateway)["connections_not_moved"] == 3
-    close(clients)
 
 
 # --- what is in the store -----------------------------------------------------------------------------------------
