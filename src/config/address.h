@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 
+#define TARGET_ACCEPTED "unix:/path, unix:@abstract, 192.0.2.1:80, [2001:db8::1]:80, name:80 or srv:name"
 #define ADDRESS_ACCEPTED "unix:/path, unix:@abstract, 192.0.2.1:80 or [2001:db8::1]:80"
 
 /* Reads unix:/path, unix:@abstract, 1.2.3.4:80 or [::1]:80. With `allow_name`, a host name and port are taken

@@ -141,6 +141,48 @@ static void build_listeners(struct draft *draft, struct config *config)
 
 /* Upstreams */
 
+/* What is a mistake on an upstream as a whole. */
+static void check_upstream(const struct draft *draft, const struct section *section,
+                           struct upstream_config *upstream)
+{
+    static const char *const breaker_keys[] = {
+        "BreakerWindow",      "BreakerMinimumCalls", "BreakerFailureRate",   "BreakerSlowCallRate",
+        "BreakerSlowCallSec", "BreakerOpenSec",      "BreakerHalfOpenCalls", NULL};
+    static const char *const check_keys[] = {"HealthIntervalSec", "HealthTimeoutSec", "HealthRise",
+                                             "HealthFall",        "HealthStartSec",   NULL};
+    static const char *const http_keys[] = {"HealthPath", "HealthStatus", NULL};
+    static const char *const hold_keys[] = {"HoldMax", "HoldMaxSize", "HoldRate", NULL};
+
+    if (!section_setting(section, "Target"))
+        section_error(draft, section, NULL, "Target=ADDRESS, at least once", "the upstream has no target");
+    if (!section_setting(section, "HealthCheck"))
+        upstream->health.check = upstream->health.path ? HEALTH_CHECK_HTTP : HEALTH_CHECK_OFF;
+    if (upstream->health.check == HEALTH_CHECK_HTTP && !upstream->health.path)
+        section_error(draft, section, section_setting(section, "HealthCheck"), NULL,
+                      "http needs HealthPath=");
+    if (upstream->health.check != HEALTH_CHECK_HTTP)
+        refuse_settings(draft, section, http_keys, "this means something with HealthCheck=http only");
+    if (upstream->health.check == HEALTH_CHECK_OFF)
+        refuse_settings(draft, section, check_keys,
+                        "this means something with HealthPath=, or HealthCheck=connect, only");
+    if (upstream->breaker.window == BREAKER_OFF)
+        refuse_settings(draft, section, breaker_keys,
+                        "this means something with Breaker=count or Breaker=time only");
+    if (upstream->hold == 0)
+        refuse_settings(draft, section, hold_keys, "nothing is held with HoldSec=0");
+}
+
+static void complete_targets(struct upstream_config *upstream)
+{
+    for (size_t i = 0; i < upstream->n_targets; i++)
+        if (!upstream->targets[i].unit && upstream->unit)
+            upstream->targets[i].unit = xstrdup(upstream->unit);
+    upstream->n_slots = upstream->n_targets + UPSTREAM_SLOTS_ADDED;
+    for (size_t i = 0; i < upstream->n_targets; i++)
+        if (upstream->targets[i].address.size == 0)
+            upstream->n_slots = upstream->n_targets + UPSTREAM_SLOTS_NAMED;
+}
+
 static void build_upstreams(struct draft *draft, struct config *config)
 {
     size_t cursor = 0;
@@ -154,9 +196,8 @@ static void build_upstreams(struct draft *draft, struct config *config)
         upstream->place = section->place;
         config->upstreams[config->n_upstreams++] = upstream;
 
-        if (!section_setting(section, "Target"))
-            section_error(draft, section, NULL, "Target=ADDRESS, at least once",
-                          "the upstream has no target");
+        check_upstream(draft, section, upstream);
+        complete_targets(upstream);
     }
 }
 

@@ -114,6 +114,8 @@ static void check_kind_options(const struct draft *draft, const struct section *
         {"StaticSymlinks", "Static"},
         {"RespondType", "Respond"},
         {"RequestTimeoutSec", "Upstream"},
+        {"ReplayIdempotencyKey", "Upstream"},
+        {"UpstreamHeaders", "Upstream"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {

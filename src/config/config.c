@@ -74,10 +74,15 @@ static void listener_deinit(struct listener_config *listener)
 
 static void upstream_free(struct upstream_config *upstream)
 {
-    for (size_t i = 0; i < upstream->n_targets; i++)
+    for (size_t i = 0; i < upstream->n_targets; i++) {
         free(upstream->targets[i].address.text);
+        free(upstream->targets[i].unit);
+    }
     free(upstream->targets);
-    free(upstream->health_path);
+    free(upstream->balance.hash_name);
+    free(upstream->sticky);
+    free(upstream->unit);
+    free(upstream->health.path);
     free(upstream->name);
     free(upstream);
 }

@@ -47,7 +47,34 @@ enum symlinks {
 
 enum balance {
     BALANCE_ROUND_ROBIN,
+    BALANCE_LEAST_CONNECTIONS,
+    BALANCE_RANDOM_TWO,
+    BALANCE_HASH,
     _BALANCE_MAX,
+};
+
+/* What BALANCE_HASH goes by. */
+enum hash_by {
+    HASH_BY_CLIENT, /* its address */
+    HASH_BY_HEADER,
+    HASH_BY_COOKIE,
+    _HASH_BY_MAX,
+};
+
+/* How a target is asked for its health. */
+enum health_check {
+    HEALTH_CHECK_OFF,
+    HEALTH_CHECK_CONNECT,
+    HEALTH_CHECK_HTTP,
+    _HEALTH_CHECK_MAX,
+};
+
+/* What a breaker's sliding window holds. */
+enum breaker_window {
+    BREAKER_OFF,
+    BREAKER_COUNT, /* the last so many calls */
+    BREAKER_TIME,  /* those of the last so many seconds */
+    _BREAKER_WINDOW_MAX,
 };
 
 struct gateway_config {
@@ -94,20 +121,68 @@ struct address_config {
     socklen_t size;
 };
 
+/* Where requests may be sent. Beside those of the configuration there are some that come and go while a
+ * process runs: what a host name stands for, and what the operator adds (upstream/roster.h). All have an
+ * index less than the upstream's n_slots. */
 struct target_config {
-    struct address_config address;
-    unsigned index;  /* within the upstream */
-    unsigned weight; /* 0 to 256, default 1 */
+    struct address_config address; /* of size 0: a name, which stands for addresses and is none itself */
+    bool is_service;               /* the name is that of SRV records */
+    unsigned index;                /* within the upstream */
+    unsigned weight;               /* 0 to 256, default 1 */
+    char *unit;                    /* the systemd unit behind it, or NULL */
     struct config_place place;
 };
+
+/* See upstream/breaker.h. */
+struct breaker_config {
+    enum breaker_window window;
+    unsigned size;          /* BreakerWindow=: calls, or seconds */
+    unsigned minimum_calls; /* BreakerMinimumCalls= */
+    unsigned failure_rate;  /* BreakerFailureRate=, percent */
+    unsigned slow_rate;     /* BreakerSlowCallRate=, percent */
+    usec_t slow_call;       /* BreakerSlowCallSec=: calls that take longer are slow */
+    usec_t open;            /* BreakerOpenSec= */
+    unsigned half_open;     /* BreakerHalfOpenCalls= */
+};
+
+/* See upstream/vitals.h. */
+struct health_config {
+    enum health_check check;
+    char *path; /* HealthPath= */
+    unsigned status_first, status_last;
+    usec_t interval, timeout, start_period;
+    unsigned rise, fall;
+    unsigned max_failures; /* MaxFailures=: tries in a row; 0: they do not count */
+};
+
+#define UPSTREAM_SLOTS_LIMIT 512
 
 struct upstream_config {
     char *name;
     unsigned index;
     struct target_config *targets;
     size_t n_targets;
-    enum balance balance;
-    char *health_path;            /* or NULL; kept for health checks */
+    size_t n_slots; /* at least n_targets, at most UPSTREAM_SLOTS_LIMIT; see struct target_config */
+    struct {
+        enum balance how;
+        enum hash_by hash_by;
+        char *hash_name; /* of the header or cookie */
+    } balance;
+    char *unit;               /* Unit=: of targets that name none, or NULL */
+    char *sticky;             /* Sticky=: the cookie's name, or NULL */
+    usec_t slow_start;        /* SlowStartSec=, 0: none */
+    unsigned max_requests;    /* MaxRequests=: at once and target; 0: no limit */
+    unsigned max_connections; /* MaxConnections=: idle ones too; 0: no limit */
+    struct health_config health;
+    struct breaker_config breaker;
+    usec_t hold;                  /* HoldSec=, 0: not at all */
+    unsigned hold_max;            /* HoldMax=: requests */
+    uint64_t hold_max_size;       /* HoldMaxSize=: bytes of them */
+    unsigned hold_rate;           /* HoldRate=: how many go out a second */
+    unsigned retry_budget;        /* RetryBudget=: percent of the requests */
+    unsigned retry_minimum;       /* RetryMinimum=: a second, in any case */
+    unsigned max_tries;           /* MaxTries=: of which something was sent */
+    usec_t try_timeout;           /* TryTimeoutSec=: from picking a target to its response's head */
     usec_t connect_timeout;       /* ConnectTimeoutSec= */
     usec_t first_byte_timeout;    /* FirstByteTimeoutSec=: request sent to response head */
     usec_t between_bytes_timeout; /* BetweenBytesTimeoutSec= */
@@ -143,6 +218,8 @@ struct route_config {
         char *location; /* redirects */
     } respond;
     uint64_t max_body_size;
+    bool replay_idempotency_key; /* ReplayIdempotencyKey= */
+    bool tell_upstream;          /* UpstreamHeaders=: X-Holdfast-… in responses */
     usec_t request_timeout; /* RequestTimeoutSec=: from the whole request's arrival to the response's head */
     struct config_place place;
 };

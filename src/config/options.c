@@ -8,7 +8,8 @@ static const char *const access_logs[] = {"off", "journal", "stderr", NULL};
 static const char *const protocols[] = {"http", "https", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const client_verifications[] = {"none", "optional", "required", NULL};
-static const char *const balances[] = {"round-robin", NULL};
+static const char *const health_checks[] = {"off", "connect", "http", NULL};
+static const char *const breaker_windows[] = {"off", "count", "time", NULL};
 static const char *const symlinks[] = {"never", "beneath", "follow", NULL};
 
 #define GATEWAY(member) offsetof(struct gateway_config, member)
@@ -20,6 +21,9 @@ static const char *const symlinks[] = {"never", "beneath", "follow", NULL};
 #define BOOLEAN "yes or no"
 #define SIZE "bytes, with K, M, G or T as suffix, or infinity"
 #define TIMEOUT "a time span of at least 1ms, as 5s or 1min 30s, or infinity"
+#define COUNT "1 to 1000000"
+#define LIMIT "1 to 1000000, or infinity"
+#define PERCENT "1 to 100, in percent"
 #define FINITE "a time span of at least 1ms, as 5s or 1min 30s"
 #define CERTIFICATE "an absolute path, or the name of a systemd credential"
 
@@ -70,13 +74,74 @@ static const struct config_option options[] = {
      TIMEOUT, "that of [Gateway]", "how long a connection is kept without a request"},
 
     {SECTION_UPSTREAM, "Target", &option_target, UPSTREAM(targets), OPTION_LIST, NULL,
-     ADDRESS_ACCEPTED ", then weight=0 to 256 if not 1", NULL,
+     TARGET_ACCEPTED ", then weight=0 to 256 and unit=NAME.service if need be", NULL,
      "where the app listens; several share the requests"},
-    {SECTION_UPSTREAM, "Balance", &option_choice, UPSTREAM(balance), 0, balances, "round-robin",
+    {SECTION_UPSTREAM, "Unit", &option_unit, UPSTREAM(unit), 0, NULL, "the name of a unit, as app.service",
+     NULL, "the systemd unit behind the targets that name none of their own"},
+    {SECTION_UPSTREAM, "Balance", &option_balance, UPSTREAM(balance), 0, NULL,
+     "round-robin, least-connections, random-two, hash client, hash header:NAME or hash cookie:NAME",
      "round-robin", "how requests are shared among the targets"},
-    {SECTION_UPSTREAM, "HealthPath", &option_url_path, UPSTREAM(health_path), 0, NULL,
+    {SECTION_UPSTREAM, "Sticky", &option_token, UPSTREAM(sticky), 0, NULL, "the name of a cookie", NULL,
+     "a cookie of ours that leads a client back to its target"},
+    {SECTION_UPSTREAM, "SlowStartSec", &option_pause, UPSTREAM(slow_start), 0, NULL,
+     "a time span of at most 1h, as 30s", "0", "how long a target that came up takes to get its whole share"},
+    {SECTION_UPSTREAM, "MaxRequests", &option_limit, UPSTREAM(max_requests), 0, NULL, LIMIT, "infinity",
+     "requests that a target has at once"},
+    {SECTION_UPSTREAM, "MaxConnections", &option_limit, UPSTREAM(max_connections), 0, NULL, LIMIT, "infinity",
+     "connections to a target, unused ones among them"},
+    {SECTION_UPSTREAM, "HealthCheck", &option_choice, UPSTREAM(health.check), OPTION_DERIVED, health_checks,
+     "off, connect or http", "http with HealthPath=, otherwise off",
+     "how targets are asked for their health"},
+    {SECTION_UPSTREAM, "HealthPath", &option_url_path, UPSTREAM(health.path), 0, NULL,
      "a path that begins with '/', without blanks", NULL,
      "what to ask a target for to learn whether it is well"},
+    {SECTION_UPSTREAM, "HealthStatus", &option_statuses, UPSTREAM(health), 0, NULL,
+     "a status from 100 to 599, or two with a dash between", "200-399", "which answers say that it is"},
+    {SECTION_UPSTREAM, "HealthIntervalSec", &option_finite, UPSTREAM(health.interval), 0, NULL, FINITE, "5s",
+     "from one check of a target to the next, give or take a tenth"},
+    {SECTION_UPSTREAM, "HealthTimeoutSec", &option_finite, UPSTREAM(health.timeout), 0, NULL, FINITE, "2s",
+     "how long a check may take"},
+    {SECTION_UPSTREAM, "HealthRise", &option_count, UPSTREAM(health.rise), 0, NULL, COUNT, "1",
+     "checks in a row that a target must pass to be up"},
+    {SECTION_UPSTREAM, "HealthFall", &option_count, UPSTREAM(health.fall), 0, NULL, COUNT, "3",
+     "checks in a row that a target must fail to be down"},
+    {SECTION_UPSTREAM, "HealthStartSec", &option_pause, UPSTREAM(health.start_period), 0, NULL,
+     "a time span of at most 1h, as 30s", "0",
+     "how long failed checks of a target that has just come do not count"},
+    {SECTION_UPSTREAM, "MaxFailures", &option_number, UPSTREAM(health.max_failures), 0, NULL, "0 to 1000000",
+     "3", "requests in a row that a target must fail to be down; 0: they do not count"},
+    {SECTION_UPSTREAM, "Breaker", &option_choice, UPSTREAM(breaker.window), 0, breaker_windows,
+     "off, count or time", "off", "whether a circuit breaker guards each target, and over what it counts"},
+    {SECTION_UPSTREAM, "BreakerWindow", &option_count, UPSTREAM(breaker.size), 0, NULL, COUNT, "100",
+     "the last so many calls, or those of so many seconds"},
+    {SECTION_UPSTREAM, "BreakerMinimumCalls", &option_count, UPSTREAM(breaker.minimum_calls), 0, NULL, COUNT,
+     "100", "how many calls there must be before rates mean anything"},
+    {SECTION_UPSTREAM, "BreakerFailureRate", &option_percent, UPSTREAM(breaker.failure_rate), 0, NULL,
+     PERCENT, "50", "the share of failed calls that opens the breaker"},
+    {SECTION_UPSTREAM, "BreakerSlowCallRate", &option_percent, UPSTREAM(breaker.slow_rate), 0, NULL, PERCENT,
+     "100", "the share of slow calls that opens the breaker"},
+    {SECTION_UPSTREAM, "BreakerSlowCallSec", &option_finite, UPSTREAM(breaker.slow_call), 0, NULL, FINITE,
+     "1min", "how long a call takes that is slow"},
+    {SECTION_UPSTREAM, "BreakerOpenSec", &option_finite, UPSTREAM(breaker.open), 0, NULL, FINITE, "1min",
+     "how long an open breaker waits before it tries"},
+    {SECTION_UPSTREAM, "BreakerHalfOpenCalls", &option_count, UPSTREAM(breaker.half_open), 0, NULL, COUNT,
+     "10", "how many calls it then tries"},
+    {SECTION_UPSTREAM, "HoldSec", &option_pause, UPSTREAM(hold), 0, NULL, "a time span of at most 1h, as 10s",
+     "10s", "how long a request waits while no target is ready; 0: not at all"},
+    {SECTION_UPSTREAM, "HoldMax", &option_count, UPSTREAM(hold_max), 0, NULL, COUNT, "10000",
+     "how many requests may wait"},
+    {SECTION_UPSTREAM, "HoldMaxSize", &option_size, UPSTREAM(hold_max_size), 0, NULL, SIZE, "64M",
+     "how many bytes the requests that wait may have"},
+    {SECTION_UPSTREAM, "HoldRate", &option_count, UPSTREAM(hold_rate), 0, NULL, COUNT, "2000",
+     "how many of those that waited go out in a second"},
+    {SECTION_UPSTREAM, "RetryBudget", &option_percent, UPSTREAM(retry_budget), 0, NULL, PERCENT, "20",
+     "how many of the requests may be tried again"},
+    {SECTION_UPSTREAM, "RetryMinimum", &option_number, UPSTREAM(retry_minimum), 0, NULL, "0 to 1000000", "10",
+     "how many a second may be tried again in any case"},
+    {SECTION_UPSTREAM, "MaxTries", &option_count, UPSTREAM(max_tries), 0, NULL, COUNT, "5",
+     "how often a request is sent, at most"},
+    {SECTION_UPSTREAM, "TryTimeoutSec", &option_timeout, UPSTREAM(try_timeout), 0, NULL, TIMEOUT, "infinity",
+     "how long one target has for the head of a response, before another is asked"},
     {SECTION_UPSTREAM, "ConnectTimeoutSec", &option_timeout, UPSTREAM(connect_timeout), 0, NULL, TIMEOUT,
      "2s", "how long connecting to a target may take"},
     {SECTION_UPSTREAM, "FirstByteTimeoutSec", &option_timeout, UPSTREAM(first_byte_timeout), 0, NULL, TIMEOUT,
@@ -110,6 +175,10 @@ static const struct config_option options[] = {
      "301, 302, 303, 307 or 308, then http://…, https://… or a path", NULL, "sends the client elsewhere"},
     {SECTION_ROUTE, "MaxBodySize", &option_size, ROUTE(max_body_size), OPTION_DERIVED, NULL, SIZE,
      "that of [Gateway]", "largest request body on this route"},
+    {SECTION_ROUTE, "ReplayIdempotencyKey", &option_bool, ROUTE(replay_idempotency_key), 0, NULL, BOOLEAN,
+     "no", "whether a request with an Idempotency-Key may be sent twice, by whatever method"},
+    {SECTION_ROUTE, "UpstreamHeaders", &option_bool, ROUTE(tell_upstream), 0, NULL, BOOLEAN, "no",
+     "whether responses tell of their target and tries in X-Holdfast fields"},
     {SECTION_ROUTE, "RequestTimeoutSec", &option_timeout, ROUTE(request_timeout), 0, NULL, TIMEOUT,
      "infinity", "from the whole request's arrival to the response's head"},
 

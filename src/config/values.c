@@ -146,6 +146,42 @@ static bool parse_generations(const struct config_option *option, const char *va
 }
 const struct option_type option_generations = {parse_generations};
 
+static bool parse_percent(const struct config_option *option, const char *value, void *member,
+                          struct strbuf *error)
+{
+    size_t size = strlen(value);
+    _cleanup_free_ char *number = xstrndup(value, size > 1 && value[size - 1] == '%' ? size - 1 : size);
+    return parse_unsigned(number, 1, 100, member, error);
+}
+const struct option_type option_percent = {parse_percent};
+
+#define COUNT_MAX 1000000
+
+static bool parse_count(const struct config_option *option, const char *value, void *member,
+                        struct strbuf *error)
+{
+    return parse_unsigned(value, 1, COUNT_MAX, member, error);
+}
+const struct option_type option_count = {parse_count};
+
+static bool parse_number(const struct config_option *option, const char *value, void *member,
+                         struct strbuf *error)
+{
+    return parse_unsigned(value, 0, COUNT_MAX, member, error);
+}
+const struct option_type option_number = {parse_number};
+
+static bool parse_limit(const struct config_option *option, const char *value, void *member,
+                        struct strbuf *error)
+{
+    if (streq(value, "infinity")) {
+        *(unsigned *)member = 0;
+        return true;
+    }
+    return parse_unsigned(value, 1, COUNT_MAX, member, error);
+}
+const struct option_type option_limit = {parse_limit};
+
 /* Strings */
 
 static void reset_string(void *member)
@@ -203,11 +239,22 @@ static bool parse_url_path(const struct config_option *option, const char *value
 }
 const struct option_type option_url_path = {parse_url_path, reset_string};
 
+#define TOKEN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
+
+static bool parse_token(const struct config_option *option, const char *value, void *member,
+                        struct strbuf *error)
+{
+    if (value[0] == '\0' || value[strspn(value, TOKEN)] != '\0')
+        return false;
+    set_string(member, xstrdup(value));
+    return true;
+}
+const struct option_type option_token = {parse_token, reset_string};
+
 static bool parse_media_type(const struct config_option *option, const char *value, void *member,
                              struct strbuf *error)
 {
-    static const char token[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
+    static const char token[] = TOKEN;
     size_t type = strspn(value, token);
 
     if (type == 0 || value[type] != '/')

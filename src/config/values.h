@@ -1,6 +1,7 @@
 #pragma once
 /* How the values of options are read: one type each. What a type writes to is the C type named here. */
 
+#include "config/config.h"
 #include "config/options.h"
 
 extern const struct option_type option_bool;        /* bool */
@@ -13,6 +14,10 @@ extern const struct option_type option_drain;       /* usec_t, infinity for "aut
 extern const struct option_type option_threads;     /* unsigned, never 0 */
 extern const struct option_type option_pool_size;   /* unsigned */
 extern const struct option_type option_generations; /* unsigned, 2 to 64 */
+extern const struct option_type option_percent;     /* unsigned, 1 to 100 */
+extern const struct option_type option_count;       /* unsigned, 1 to 1000000 */
+extern const struct option_type option_limit;       /* unsigned, 1 to 1000000, 0 for "infinity" */
+extern const struct option_type option_number;      /* unsigned, 0 to 1000000 */
 
 extern const struct option_type option_name; /* checked only: the reference is resolved when all is read */
 extern const struct option_type option_path; /* char *: absolute, no slash at its end */
@@ -24,6 +29,10 @@ extern const struct option_type option_methods;    /* uint32_t of METHOD_BITs */
 extern const struct option_type option_credential; /* checked only: certificates are paired in the end */
 extern const struct option_type option_credential_string; /* char *: the path */
 
+extern const struct option_type option_token;    /* char *: a word as RFC 9110 has them */
+extern const struct option_type option_unit;     /* char *: the name of a systemd unit */
+extern const struct option_type option_balance;  /* balance of struct upstream_config */
+extern const struct option_type option_statuses; /* struct health_config: status_first and status_last */
 extern const struct option_type option_target;   /* targets and n_targets of struct upstream_config */
 extern const struct option_type option_respond;  /* struct route_config: respond.status and body */
 extern const struct option_type option_redirect; /* struct route_config: respond.status and location */
@@ -40,8 +49,16 @@ static inline void set_string(char **s, char *value)
     *s = value;
 }
 
+/* Reads a word of a Target=: its address or name, and what follows it. `ret` is filled in but for index and
+ * place; the caller frees its address.text and unit. On failure says why, and there is nothing to free. */
+bool target_parse(const char *value, struct target_config *ret, struct strbuf *error);
+
 #define RESPOND_BODY_MAX 16384
 #define UPSTREAM_TARGETS_MAX 256
+/* Room in an upstream for targets that come while the process runs: with names among those of the
+ * configuration, and without. */
+#define UPSTREAM_SLOTS_NAMED 256
+#define UPSTREAM_SLOTS_ADDED 32
 
 /* Whether a name is fit for [Listener …], [Upstream …] and [Check …]. */
 bool section_name_is_valid(const char *name);

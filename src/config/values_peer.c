@@ -28,41 +28,134 @@ static bool split_first(const char *value, const char *name, char **ret_first, c
     return true;
 }
 
+/* What is wrong with the name of a unit, or NULL. */
+static const char *unit_name_problem(const char *name)
+{
+    static const char *const suffixes[] = {".service", ".socket", ".device", ".mount", ".automount", ".swap",
+                                           ".target",  ".path",   ".timer",  ".slice", ".scope"};
+    const char *dot = strrchr(name, '.');
+    bool has_suffix = false;
+
+    for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
+        has_suffix = has_suffix || streq(dot, suffixes[i]);
+    if (!has_suffix || dot == name)
+        return "a unit's name ends in .service or another unit type";
+    if (strlen(name) > 255 ||
+        name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")] != '\0')
+        return "not a unit name";
+    return NULL;
+}
+
+static bool parse_unit(const struct config_option *option, const char *value, void *member,
+                       struct strbuf *error)
+{
+    const char *problem = unit_name_problem(value);
+    if (problem)
+        return refuse(error, problem);
+    set_string(member, xstrdup(value));
+    return true;
+}
+
+static void reset_unit(void *member)
+{
+    set_string(member, NULL);
+}
+const struct option_type option_unit = {parse_unit, reset_unit};
+
+/* One word after the address. */
+static const char *parse_target_word(const char *word, struct target_config *target)
+{
+    uint64_t n;
+
+    if (strncmp(word, "weight=", 7) == 0) {
+        if (parse_u64(word + 7, 0, 256, &n) < 0)
+            return "the weight is not a number from 0 to 256";
+        target->weight = (unsigned)n;
+        return NULL;
+    }
+    if (strncmp(word, "unit=", 5) == 0) {
+        const char *problem = unit_name_problem(word + 5);
+        if (problem)
+            return problem;
+        set_string(&target->unit, xstrdup(word + 5));
+        return NULL;
+    }
+    return "";
+}
+
+static const char *parse_target_address(const char *word, struct target_config *target)
+{
+    if (strncmp(word, "srv:", 4) != 0)
+        return address_parse(word, true, &target->address);
+    if (!host_name_is_valid(word + 4))
+        return "after srv: stands the name of SRV records, as _http._tcp.example.com";
+    target->is_service = true;
+    target->address.text = xstrdup(word);
+    return NULL;
+}
+
+bool target_parse(const char *value, struct target_config *ret, struct strbuf *error)
+{
+    struct target_config target = {.weight = 1};
+    const char *problem = NULL;
+
+    for (const char *s = value; !problem;) {
+        s += strspn(s, " \t");
+        const size_t size = strcspn(s, " \t");
+        if (size == 0)
+            break;
+        _cleanup_free_ char *word = xstrndup(s, size);
+        s += size;
+        problem =
+            target.address.text ? parse_target_word(word, &target) : parse_target_address(word, &target);
+        if (problem && *problem == '\0')
+            strbuf_addf(error, "\"%s\" is not understood", word);
+        else if (problem)
+            strbuf_add_string(error, problem);
+    }
+    if (problem) {
+        free(target.address.text);
+        free(target.unit);
+        return false;
+    }
+    *ret = target;
+    return true;
+}
+
+/* Names are the same when their spelling is. */
+static bool is_same_target(const struct target_config *a, const struct target_config *b)
+{
+    return a->address.size == 0 ? streq(a->address.text, b->address.text)
+                                : address_eq(&a->address, &b->address);
+}
+
 static bool parse_target(const struct config_option *option, const char *value, void *member,
                          struct strbuf *error)
 {
     struct upstream_config *upstream =
         container_of((struct target_config **)member, struct upstream_config, targets);
-    struct target_config target = {.index = (unsigned)upstream->n_targets, .weight = 1};
-    _cleanup_free_ char *address = NULL;
-    const char *weight;
-    uint64_t n;
+    struct target_config target;
 
-    if (!split_first(value, "weight", &address, &weight, error))
+    if (!target_parse(value, &target, error))
         return false;
-    if (weight) {
-        if (parse_u64(weight, 0, 256, &n) < 0)
-            return refuse(error, "the weight is not a number from 0 to 256");
-        target.weight = (unsigned)n;
+    target.index = (unsigned)upstream->n_targets;
+    const struct target_config *same = NULL;
+    for (size_t i = 0; i < upstream->n_targets && !same; i++)
+        if (is_same_target(&upstream->targets[i], &target))
+            same = &upstream->targets[i];
+    if (!same && upstream->n_targets < UPSTREAM_TARGETS_MAX) {
+        upstream->targets = xrealloc(upstream->targets, upstream->n_targets + 1, sizeof(target));
+        upstream->targets[upstream->n_targets++] = target;
+        return true;
     }
-    const char *problem = address_parse(address, false, &target.address);
-    if (problem)
-        return refuse(error, problem);
-    for (size_t i = 0; i < upstream->n_targets; i++) {
-        if (address_eq(&upstream->targets[i].address, &target.address)) {
-            strbuf_addf(error, "the same address is a target already, at %s:%u",
-                        upstream->targets[i].place.file, upstream->targets[i].place.line);
-            free(target.address.text);
-            return false;
-        }
-    }
-    if (upstream->n_targets == UPSTREAM_TARGETS_MAX) {
-        free(target.address.text);
-        return refuse(error, "an upstream has at most 256 targets");
-    }
-    upstream->targets = xrealloc(upstream->targets, upstream->n_targets + 1, sizeof(target));
-    upstream->targets[upstream->n_targets++] = target;
-    return true;
+    if (same)
+        strbuf_addf(error, "the same address is a target already, at %s:%u", same->place.file,
+                    same->place.line);
+    else
+        strbuf_add_string(error, "an upstream has at most 256 targets");
+    free(target.address.text);
+    free(target.unit);
+    return false;
 }
 
 static void reset_targets(void *member)
@@ -70,13 +163,74 @@ static void reset_targets(void *member)
     struct upstream_config *upstream =
         container_of((struct target_config **)member, struct upstream_config, targets);
 
-    for (size_t i = 0; i < upstream->n_targets; i++)
+    for (size_t i = 0; i < upstream->n_targets; i++) {
         free(upstream->targets[i].address.text);
+        free(upstream->targets[i].unit);
+    }
     free(upstream->targets);
     upstream->targets = NULL;
     upstream->n_targets = 0;
 }
 const struct option_type option_target = {parse_target, reset_targets};
+
+static void reset_balance(void *member)
+{
+    struct upstream_config *upstream = container_of(member, struct upstream_config, balance);
+    set_string(&upstream->balance.hash_name, NULL);
+}
+
+static bool parse_balance(const struct config_option *option, const char *value, void *member,
+                          struct strbuf *error)
+{
+    static const struct {
+        const char *text;
+        enum balance how;
+        enum hash_by by;
+        bool named;
+    } kinds[] = {
+        {"round-robin", BALANCE_ROUND_ROBIN, 0, false},
+        {"least-connections", BALANCE_LEAST_CONNECTIONS, 0, false},
+        {"random-two", BALANCE_RANDOM_TWO, 0, false},
+        {"hash client", BALANCE_HASH, HASH_BY_CLIENT, false},
+        {"hash header:", BALANCE_HASH, HASH_BY_HEADER, true},
+        {"hash cookie:", BALANCE_HASH, HASH_BY_COOKIE, true},
+    };
+    struct upstream_config *upstream = container_of(member, struct upstream_config, balance);
+    char *name = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        const size_t size = strlen(kinds[i].text);
+        if (kinds[i].named ? strncmp(value, kinds[i].text, size) != 0 : !streq(value, kinds[i].text))
+            continue;
+        if (kinds[i].named && !option_token.parse(option, value + size, &name, error))
+            return refuse(error, "the name after the colon is missing, or is none");
+        reset_balance(member);
+        upstream->balance.how = kinds[i].how;
+        upstream->balance.hash_by = kinds[i].by;
+        upstream->balance.hash_name = name;
+        return true;
+    }
+    return false;
+}
+const struct option_type option_balance = {parse_balance, reset_balance};
+
+static bool parse_statuses(const struct config_option *option, const char *value, void *member,
+                           struct strbuf *error)
+{
+    struct health_config *health = member;
+    const char *dash = strchr(value, '-');
+    _cleanup_free_ char *word = xstrndup(value, dash ? (size_t)(dash - value) : strlen(value));
+    uint64_t first, last;
+
+    if (parse_u64(word, 100, 599, &first) < 0 || parse_u64(dash ? dash + 1 : word, 100, 599, &last) < 0)
+        return false;
+    if (last < first)
+        return refuse(error, "the second status is less than the first");
+    health->status_first = (unsigned)first;
+    health->status_last = (unsigned)last;
+    return true;
+}
+const struct option_type option_statuses = {parse_statuses};
 
 /* A check asks one thing only, so whatever an earlier value left is replaced as a whole. */
 static void reset_check(void *member)
@@ -200,19 +354,11 @@ const struct option_type option_check_path = {parse_check_path, reset_check};
 static bool parse_check_unit(const struct config_option *option, const char *value, void *member,
                              struct strbuf *error)
 {
-    static const char *const suffixes[] = {".service", ".socket", ".device", ".mount", ".automount", ".swap",
-                                           ".target",  ".path",   ".timer",  ".slice", ".scope"};
     struct check_config *check = member;
-    const char *dot = strrchr(value, '.');
-    bool has_suffix = false;
 
-    for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
-        has_suffix = has_suffix || streq(dot, suffixes[i]);
-    if (!has_suffix || dot == value)
-        return refuse(error, "a unit's name ends in .service or another unit type");
-    if (strlen(value) > 255 ||
-        value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")] != '\0')
-        return refuse(error, "not a unit name");
+    const char *problem = unit_name_problem(value);
+    if (problem)
+        return refuse(error, problem);
     reset_check(check);
     check->kind = CHECK_UNIT;
     check->target = xstrdup(value);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "config/config.h"
+#include "config/values.h"
 #include "config/options.h"
 #include "router/method.h"
 
@@ -139,8 +140,16 @@ static void test_everything(void **state)
         "[Upstream orders]\nTarget=unix:/run/o.sock\nTarget=127.0.0.1:9001 weight=2\nTarget=[::1]:9002\n"
         "Target=unix:@abstract weight=0\nBalance=round-robin\nHealthPath=/healthz?x=1\nConnectTimeoutSec=1s\n"
         "FirstByteTimeoutSec=2s\nBetweenBytesTimeoutSec=3s\nPoolIdleSec=4s\nPoolSize=0\n"
+        "[Upstream many]\nTarget=apps.example.com:80 unit=own.service weight=7\n"
+        "Target=srv:_http._tcp.example.com\nUnit=app.service\nBalance=hash cookie:session\nSticky=S\n"
+        "SlowStartSec=30s\nMaxRequests=5\nMaxConnections=infinity\nHealthCheck=connect\n"
+        "HealthIntervalSec=1s\nHealthTimeoutSec=2s\nHealthRise=3\nHealthFall=4\nHealthStartSec=5s\n"
+        "MaxFailures=0\nBreaker=time\nBreakerWindow=10\nBreakerMinimumCalls=11\nBreakerFailureRate=12%%\n"
+        "BreakerSlowCallRate=13\nBreakerSlowCallSec=14s\nBreakerOpenSec=15s\nBreakerHalfOpenCalls=16\n"
+        "HoldSec=17s\nHoldMax=18\nHoldMaxSize=19K\nHoldRate=20\nRetryBudget=21\nRetryMinimum=0\n"
+        "MaxTries=23\nTryTimeoutSec=22s\n"
         "[Route Shop.Example.com/api/:id]\nMethods=GET POST\nMethods=PUT\nUpstream=orders\nMaxBodySize=2M\n"
-        "RequestTimeoutSec=7s\n"
+        "RequestTimeoutSec=7s\nReplayIdempotencyKey=yes\nUpstreamHeaders=yes\n"
         "[Route *.Example.org/files/*path]\nStatic=%s/\nStaticIndex=a.html b.html\nStaticIndex=c.html\n"
         "StaticSymlinks=follow\n"
         "[Route /text]\nRespond=200 \"a \\\"b\\\"\\\\\\n\"\nRespondType=text/html; charset=utf-8\n"
@@ -191,8 +200,53 @@ static void test_everything(void **state)
     assert_int_equal(https->max_body_size, 5 << 10);
     assert_int_equal(https->idle_timeout, 9 * USEC_PER_SEC);
 
-    assert_int_equal(f->config->n_upstreams, 1);
+    assert_int_equal(f->config->n_upstreams, 2);
+    const struct upstream_config *many = f->config->upstreams[1];
+    assert_int_equal(many->targets[0].address.size, 0);
+    assert_string_equal(many->targets[0].address.text, "apps.example.com:80");
+    assert_false(many->targets[0].is_service);
+    assert_int_equal(many->targets[0].weight, 7);
+    assert_string_equal(many->targets[0].unit, "own.service");
+    assert_true(many->targets[1].is_service);
+    assert_string_equal(many->targets[1].unit, "app.service");
+    assert_int_equal(many->n_slots, 2 + UPSTREAM_SLOTS_NAMED);
+    assert_int_equal(many->balance.how, BALANCE_HASH);
+    assert_int_equal(many->balance.hash_by, HASH_BY_COOKIE);
+    assert_string_equal(many->balance.hash_name, "session");
+    assert_string_equal(many->sticky, "S");
+    assert_int_equal(many->slow_start, 30 * USEC_PER_SEC);
+    assert_int_equal(many->max_requests, 5);
+    assert_int_equal(many->max_connections, 0);
+    assert_int_equal(many->health.check, HEALTH_CHECK_CONNECT);
+    assert_int_equal(many->health.interval, USEC_PER_SEC);
+    assert_int_equal(many->health.timeout, 2 * USEC_PER_SEC);
+    assert_int_equal(many->health.rise, 3);
+    assert_int_equal(many->health.fall, 4);
+    assert_int_equal(many->health.start_period, 5 * USEC_PER_SEC);
+    assert_int_equal(many->health.max_failures, 0);
+    assert_int_equal(many->breaker.window, BREAKER_TIME);
+    assert_int_equal(many->breaker.size, 10);
+    assert_int_equal(many->breaker.minimum_calls, 11);
+    assert_int_equal(many->breaker.failure_rate, 12);
+    assert_int_equal(many->breaker.slow_rate, 13);
+    assert_int_equal(many->breaker.slow_call, 14 * USEC_PER_SEC);
+    assert_int_equal(many->breaker.open, 15 * USEC_PER_SEC);
+    assert_int_equal(many->breaker.half_open, 16);
+    assert_int_equal(many->hold, 17 * USEC_PER_SEC);
+    assert_int_equal(many->hold_max, 18);
+    assert_int_equal(many->hold_max_size, 19 << 10);
+    assert_int_equal(many->hold_rate, 20);
+    assert_int_equal(many->retry_budget, 21);
+    assert_int_equal(many->retry_minimum, 0);
+    assert_int_equal(many->max_tries, 23);
+    assert_int_equal(many->try_timeout, 22 * USEC_PER_SEC);
     const struct upstream_config *u = f->config->upstreams[0];
+    assert_int_equal(u->n_slots, 4 + UPSTREAM_SLOTS_ADDED);
+    assert_int_equal(u->health.check, HEALTH_CHECK_HTTP);
+    assert_int_equal(u->health.status_first, 200);
+    assert_int_equal(u->health.status_last, 399);
+    assert_int_equal(u->breaker.window, BREAKER_OFF);
+    assert_int_equal(u->hold, 10 * USEC_PER_SEC);
     assert_int_equal(u->n_targets, 4);
     assert_string_equal(u->targets[0].address.text, "unix:/run/o.sock");
     assert_int_equal(u->targets[0].address.sockaddr.ss_family, AF_UNIX);
@@ -206,7 +260,7 @@ static void test_everything(void **state)
     assert_int_equal(u->targets[1].place.line, u->targets[0].place.line + 1);
     assert_int_equal(u->targets[2].address.sockaddr.ss_family, AF_INET6);
     assert_int_equal(u->targets[3].weight, 0);
-    assert_string_equal(u->health_path, "/healthz?x=1");
+    assert_string_equal(u->health.path, "/healthz?x=1");
     assert_int_equal(u->connect_timeout, USEC_PER_SEC);
     assert_int_equal(u->first_byte_timeout, 2 * USEC_PER_SEC);
     assert_int_equal(u->between_bytes_timeout, 3 * USEC_PER_SEC);
@@ -223,6 +277,8 @@ static void test_everything(void **state)
     assert_ptr_equal(r->upstream, u);
     assert_int_equal(r->max_body_size, 2 << 20);
     assert_int_equal(r->request_timeout, 7 * USEC_PER_SEC);
+    assert_true(r->replay_idempotency_key);
+    assert_true(r->tell_upstream);
     r = f->config->routes[1];
     assert_string_equal(r->host, "*.example.org");
     assert_int_equal(r->kind, ROUTE_STATIC);
@@ -499,7 +555,30 @@ static void test_refused(void **state)
          "TLSClientCA= is missing"},
         {WITH_LISTENER("[Upstream u]"),
          ":1: [Upstream u]: the upstream has no target (accepted: Target=ADDRESS"},
-        {WITH_LISTENER("[Upstream u]\nTarget=localhost:80"), "host names are not looked up here"},
+        {WITH_LISTENER("[Upstream u]\nTarget=local/host:80"), "not an address"},
+        {WITH_LISTENER("[Upstream u]\nTarget=srv:"), "after srv: stands the name of SRV records"},
+        {WITH_LISTENER("[Upstream u]\nTarget=localhost:80\nTarget=localhost:80"),
+         "the same address is a target already, at "},
+        {WITH_LISTENER("[Upstream u]\nTarget=localhost:80 unit=x"), "a unit's name ends in .service"},
+        {WITH_LISTENER("[Upstream u]\nBalance=hash"), "hash client, hash header:NAME"},
+        {WITH_LISTENER("[Upstream u]\nBalance=hash header:"), "the name after the colon is missing"},
+        {WITH_LISTENER("[Upstream u]\nBalance=hash cookie:a b"),
+         "the name after the colon is missing, or is none"},
+        {WITH_LISTENER("[Upstream u]\nSticky=a;b"), "the name of a cookie"},
+        {WITH_LISTENER("[Upstream u]\nTarget=a:1\nHealthCheck=http"), "http needs HealthPath="},
+        {WITH_LISTENER("[Upstream u]\nTarget=a:1\nHealthStatus=200"),
+         "this means something with HealthCheck=http only"},
+        {WITH_LISTENER("[Upstream u]\nHealthPath=/\nHealthStatus=300-200"),
+         "the second status is less than the first"},
+        {WITH_LISTENER("[Upstream u]\nTarget=a:1\nHealthRise=3"),
+         "this means something with HealthPath=, or HealthCheck=connect, only"},
+        {WITH_LISTENER("[Upstream u]\nTarget=a:1\nBreakerWindow=10"),
+         "this means something with Breaker=count or Breaker=time only"},
+        {WITH_LISTENER("[Upstream u]\nBreaker=count\nBreakerFailureRate=0"), "1 to 100, in percent"},
+        {WITH_LISTENER("[Upstream u]\nTarget=a:1\nHoldSec=0\nHoldMax=5"), "nothing is held with HoldSec=0"},
+        {WITH_LISTENER("[Upstream u]\nHoldSec=2h"), "too long"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nReplayIdempotencyKey=yes"),
+         "this means something with Upstream= only"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1"), "the port is missing"},
         {WITH_LISTENER("[Upstream u]\nTarget=[::1]"), "the port is missing"},
         {WITH_LISTENER("[Upstream u]\nTarget=::1:80"), "an IPv6 address stands between '[' and ']'"},
@@ -512,7 +591,7 @@ static void test_refused(void **state)
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1 weight=257"),
          "the weight is not a number from 0 to 256"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1 wait=1"), "\"wait=1\" is not understood"},
-        {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1 weight=1 x"), "\"weight=1 x\" is not understood"},
+        {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1 weight=1 x"), "\"x\" is not understood"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1\nTarget=127.0.0.1:1 weight=2"),
          "the same address is a target already, at "},
         {WITH_LISTENER("[Upstream u]\nHealthPath=healthz"), "a path that begins with '/'"},
