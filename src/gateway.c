@@ -330,6 +330,9 @@ static usec_t do_round(struct gateway *gateway)
         }
         gateway->next_round = now + ROUND_INTERVAL;
     }
+    due = usec_min(due, roster_tick(gateway->roster, now));
+    due = usec_min(due, units_step(gateway->units, now)); /* which may make a check due */
+    due = usec_min(due, checker_step(gateway->checker, now));
     feed_watchdog(gateway, now);
     due = usec_min(due, usec_min(gateway->next_round, watchdog_due(&gateway->watchdog)));
     return usec_min(due, notify_due(gateway->notify, now));
@@ -433,14 +436,20 @@ struct gateway *gateway_free(struct gateway *gateway)
         flight_end(gateway->flight);
         _exit(gateway->exit_status);
     }
-    gateway->crew = crew_free(gateway->crew);
+    names_free(gateway->names);
+    checker_free(gateway->checker);
+    units_free(gateway->units);
+    if (gateway->crew)
+        crew_end(gateway->crew);
+    crew_free(TAKE_PTR(gateway->crew)); /* who waits is not woken any more */
     flight_free(gateway->flight);
     parking_free(gateway->parking);
     free(gateway->taken_back.items);
+    wanted_unwatch(gateway->wanted_watch);
     signals_free(gateway->signals);
     heir_free(gateway->heir);
     loop_free(gateway->loop);
-    health_free(gateway->health);
+    roster_free(gateway->roster);
     metrics_free(gateway->metrics);
     watchdog_deinit(&gateway->watchdog);
     plan_deinit(&gateway->plan);

@@ -14,6 +14,10 @@ static const struct admin_verb verbs[] = {
     {METHOD_GET,  "/metrics",       admin_metrics,    false, "counters for Prometheus"},
     {METHOD_GET,  "/v1/health",     admin_health,     false, "what /livez and /readyz say, and why"},
     {METHOD_GET,  "/v1/status",     admin_status,     false, "state, listeners, workers, routes, upstreams and their counters"},
+    {METHOD_GET,  "/v1/upstreams",        admin_upstreams, false, "upstreams and targets: what is wanted and observed of each, breakers, requests that wait"},
+    {METHOD_POST, "/v1/upstreams/pause",  admin_pause,  true,  "?upstream=NAME: its requests wait from now on"},
+    {METHOD_POST, "/v1/upstreams/resume", admin_resume, true,  "?upstream=NAME: … and go on"},
+    {METHOD_POST, "/v1/upstreams/target", admin_target, true,  "?upstream=NAME&address=ADDRESS&verb=add|remove|ready|drain|down&weight=N: verb, weight or both"},
     {METHOD_POST, "/v1/reload",     admin_reload,     true,  "start a successor, which takes over; answers when it has, or has failed to"},
 #if HOLDFAST_HOOKS
     {METHOD_POST, "/v1/test/wedge", admin_test_wedge, true,  "?worker=N: block a worker for ever"},
@@ -69,7 +73,7 @@ static void admin_index(const struct admin *admin, const struct handler_request 
     }
     reply_text(reply, 200, "holdfast " HOLDFAST_VERSION ", admin API\n");
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-        strbuf_addf(&reply->body, "%-4s  %-16s  %s\n", method_to_string(verbs[i].method), verbs[i].path,
+        strbuf_addf(&reply->body, "%-4s  %-20s  %s\n", method_to_string(verbs[i].method), verbs[i].path,
                     verbs[i].help);
 }
 
@@ -78,6 +82,7 @@ static void admin_metrics(const struct admin *admin, const struct handler_reques
 {
     struct admin_snapshot snapshot;
     admin_take_snapshot(admin, &snapshot);
+    roster_publish(admin->options.roster, now_monotonic());
     const struct metrics_process process = {
         .version = snapshot.version,
         .generation = snapshot.generation,

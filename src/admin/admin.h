@@ -6,7 +6,7 @@
 #include "config/config.h"
 #include "http/handler.h"
 #include "metrics/metrics.h"
-#include "upstream/health.h"
+#include "upstream/roster.h"
 
 enum admin_state {
     ADMIN_STARTING,
@@ -70,11 +70,18 @@ typedef void (*admin_reload_done)(void *userdata, const struct admin_reload *out
 struct admin_options {
     const struct config *config;
     const struct metrics *metrics;
-    const struct health *health; /* what is observed of the targets; NULL: not known */
+    struct journal *journal;
+    struct roster *roster;
     void (*snapshot)(void *userdata, struct admin_snapshot *ret);
     /* Begins a reload; `done` is called once, later. Or a negative errno, nothing begun, and why: -EALREADY
      * and -EBUSY say that it is not the time. May be NULL. */
     int (*reload)(void *userdata, admin_reload_done done, void *done_userdata, struct strbuf *error);
+    /* Why what the operator wants of upstreams cannot be changed now: a reload is under way. NULL: it can.
+     * May be NULL. */
+    const char *(*busy)(void *userdata);
+    /* What the roster says that is wanted was changed, and is to last. Or a negative errno, and why it does
+     * not: then the change is taken back. May be NULL. */
+    int (*change)(void *userdata, struct strbuf *error);
     /* Test hook, only asked for in builds with hooks: blocks a worker for ever. May be NULL. */
     void (*wedge)(void *userdata, unsigned worker);
     void *userdata;

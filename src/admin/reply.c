@@ -59,6 +59,14 @@ json_t *reply_json_u64(uint64_t value)
     return json_integer((json_int_t)MIN(value, (uint64_t)INT64_MAX));
 }
 
+void reply_set_durations(json_t *object, const struct histogram *histogram)
+{
+    uint64_t count = histogram_count(histogram);
+    json_object_set_new(object, "mean_usec", reply_json_u64(count ? histogram->sum / count : 0));
+    json_object_set_new(object, "p50_usec", reply_json_u64(histogram_quantile(histogram, 0.5)));
+    json_object_set_new(object, "p99_usec", reply_json_u64(histogram_quantile(histogram, 0.99)));
+}
+
 static int append(const char *data, size_t size, void *body)
 {
     strbuf_add(body, data, size);
@@ -106,6 +114,8 @@ static const char *status_title(int status)
         return "Method Not Allowed";
     case 409:
         return "Conflict";
+    case 500:
+        return "Internal Server Error";
     default:
         return "Error";
     }

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "http/handler.h"
+#include "metrics/histogram.h"
 
 /* Whether the client would rather have text/plain or JSON, by what its Accept field names first; `otherwise`
  * when it names neither. Weights are not looked at. */
@@ -18,6 +19,8 @@ static inline json_t *reply_json_string(const char *s)
 }
 /* Counters beyond what JSON integers hold here (2^63) are cut there. */
 json_t *reply_json_u64(uint64_t value);
+/* The mean and two quantiles of what was measured, as members of `object`. */
+void reply_set_durations(json_t *object, const struct histogram *histogram);
 
 /* Each fills in the whole reply. reply_json() takes over the reference to `value`. */
 void reply_json(struct handler_reply *reply, int status, json_t *value);

@@ -11,14 +11,6 @@ static json_t *classes_json(const uint64_t by_class[6])
     return classes;
 }
 
-static void set_durations(json_t *object, const struct histogram *histogram)
-{
-    uint64_t count = histogram_count(histogram);
-    json_object_set_new(object, "mean_usec", reply_json_u64(count ? histogram->sum / count : 0));
-    json_object_set_new(object, "p50_usec", reply_json_u64(histogram_quantile(histogram, 0.5)));
-    json_object_set_new(object, "p99_usec", reply_json_u64(histogram_quantile(histogram, 0.99)));
-}
-
 static json_t *totals_json(const struct metrics *metrics, const struct admin_snapshot *snapshot)
 {
     struct metrics_totals totals;
@@ -144,7 +136,7 @@ static json_t *route_json(const struct metrics *metrics, const struct route_conf
     json_object_set_new(object, "by_class", classes_json(totals.by_class));
     json_object_set_new(object, "bytes_in", reply_json_u64(totals.bytes_in));
     json_object_set_new(object, "bytes_out", reply_json_u64(totals.bytes_out));
-    set_durations(object, &totals.duration);
+    reply_set_durations(object, &totals.duration);
     return object;
 }
 
@@ -155,46 +147,6 @@ static json_t *routes_json(const struct admin_options *options)
     for (size_t i = 0; i < options->config->n_routes; i++)
         json_array_append_new(list, route_json(options->metrics, options->config->routes[i]));
     json_array_append_new(list, route_json(options->metrics, NULL));
-    return list;
-}
-
-static json_t *target_json(const struct admin_options *options, const struct upstream_config *upstream,
-                           const struct target_config *target)
-{
-    struct metrics_target_totals totals;
-    metrics_target_totals(options->metrics, upstream, target, &totals);
-    json_t *outcomes = json_object();
-    for (int i = 0; i < _METRICS_TRY_MAX; i++)
-        json_object_set_new(outcomes, metrics_try_to_string((enum metrics_try)i),
-                            reply_json_u64(totals.by_outcome[i]));
-
-    json_t *object = json_object();
-    json_object_set_new(object, "address", reply_json_string(target->address.text));
-    json_object_set_new(object, "weight", json_integer(target->weight));
-    json_object_set_new(object, "up",
-                        options->health ? json_boolean(health_is_up(options->health, upstream, target))
-                                        : json_null());
-    json_object_set_new(object, "tries", reply_json_u64(totals.tries));
-    json_object_set_new(object, "by_outcome", outcomes);
-    json_object_set_new(object, "reused", reply_json_u64(totals.reused));
-    json_object_set_new(object, "idle", reply_json_u64(totals.idle));
-    set_durations(object, &totals.duration);
-    return object;
-}
-
-static json_t *upstreams_json(const struct admin_options *options)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < options->config->n_upstreams; i++) {
-        const struct upstream_config *upstream = options->config->upstreams[i];
-        json_t *targets = json_array();
-        for (size_t j = 0; j < upstream->n_targets; j++)
-            json_array_append_new(targets, target_json(options, upstream, &upstream->targets[j]));
-        json_t *object = json_object();
-        json_object_set_new(object, "name", reply_json_string(upstream->name));
-        json_object_set_new(object, "targets", targets);
-        json_array_append_new(list, object);
-    }
     return list;
 }
 
@@ -271,6 +223,6 @@ void admin_status(const struct admin *admin, const struct handler_request *reque
     json_object_set_new(status, "workers", workers_json(&snapshot));
     json_object_set_new(status, "listeners", listeners_json(options, &snapshot));
     json_object_set_new(status, "routes", routes_json(options));
-    json_object_set_new(status, "upstreams", upstreams_json(options));
+    json_object_set_new(status, "upstreams", admin_upstreams_json(options));
     reply_json(reply, 200, status);
 }

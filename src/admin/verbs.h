@@ -1,6 +1,8 @@
 #pragma once
 /* The handlers of the admin API's verbs, which the table in admin.c lists. Private to admin/. */
 
+#include <jansson.h>
+
 #include "admin/admin.h"
 
 struct admin {
@@ -30,6 +32,20 @@ void admin_health(const struct admin *admin, const struct handler_request *reque
 void admin_livez(const struct admin *admin, const struct handler_request *request,
                  struct handler_reply *reply);
 void admin_readyz(const struct admin *admin, const struct handler_request *request,
+                  struct handler_reply *reply);
+/* upstreams.c: all upstreams and their targets, and one target; NULL when its slot is empty */
+json_t *admin_upstreams_json(const struct admin_options *options);
+json_t *admin_upstream_json(const struct admin_options *options, const struct upstream_config *upstream);
+json_t *admin_target_json(const struct admin_options *options, const struct upstream_config *upstream,
+                          unsigned slot);
+void admin_upstreams(const struct admin *admin, const struct handler_request *request,
+                     struct handler_reply *reply);
+/* operator.c */
+void admin_pause(const struct admin *admin, const struct handler_request *request,
+                 struct handler_reply *reply);
+void admin_resume(const struct admin *admin, const struct handler_request *request,
+                  struct handler_reply *reply);
+void admin_target(const struct admin *admin, const struct handler_request *request,
                   struct handler_reply *reply);
 /* reload.c */
 void admin_reload(const struct admin *admin, const struct handler_request *request,

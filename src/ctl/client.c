@@ -150,10 +150,11 @@ json_t *client_parse(const struct ctl_options *options, const struct client_answ
     return NULL;
 }
 
-int client_get_or_tell(const struct ctl_options *options, const char *path, struct client_answer *ret)
+static int request_or_tell(const struct ctl_options *options, const char *path, bool post,
+                           struct client_answer *ret)
 {
     _cleanup_strbuf_ struct strbuf reason = STRBUF_INIT;
-    int r = client_get(options, path, ret, &reason);
+    int r = request(options, path, post, ret, &reason);
     if (r < 0) {
         ctl_error("%s", strbuf_string(&reason));
         return r;
@@ -166,4 +167,26 @@ int client_get_or_tell(const struct ctl_options *options, const char *path, stru
     ctl_error("refused with status %ld: %s", ret->status, detail ? detail : "no reason given");
     json_decref(problem);
     return -EPROTO;
+}
+
+int client_get_or_tell(const struct ctl_options *options, const char *path, struct client_answer *ret)
+{
+    return request_or_tell(options, path, false, ret);
+}
+
+int client_post_or_tell(const struct ctl_options *options, const char *path, struct client_answer *ret)
+{
+    return request_or_tell(options, path, true, ret);
+}
+
+void client_add_parameter(struct strbuf *path, const char *name, const char *value)
+{
+    const bool has_query = path->size > 0 && memchr(path->data, '?', path->size);
+    strbuf_addf(path, "%c%s=", has_query ? '&' : '?', name);
+    for (const char *p = value; *p; p++)
+        if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') ||
+            strchr("-._~:/@", *p))
+            strbuf_add_char(path, *p);
+        else
+            strbuf_addf(path, "%%%02X", (unsigned char)*p);
 }

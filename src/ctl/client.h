@@ -24,6 +24,11 @@ int client_post(const struct ctl_options *options, const char *path, struct clie
  * on stderr. */
 int client_get_or_tell(const struct ctl_options *options, const char *path, struct client_answer *ret)
     _warn_unused_;
+/* The same by POST, for verbs that change something: `path` has the query. */
+int client_post_or_tell(const struct ctl_options *options, const char *path, struct client_answer *ret)
+    _warn_unused_;
+/* Adds "?name=value" to a path, or "&name=value" to one that has a query. */
+void client_add_parameter(struct strbuf *path, const char *name, const char *value);
 /* The answer as a JSON object; the caller drops the reference. NULL when it is none; the reason is added. */
 json_t *client_parse(const struct ctl_options *options, const struct client_answer *answer,
                      struct strbuf *reason);

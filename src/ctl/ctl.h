@@ -33,6 +33,11 @@ struct ctl_verb {
 /* The table of all verbs; ends with a row without a name. */
 extern const struct ctl_verb ctl_verbs[];
 
+/* Where to look, on stderr, after ctl_error() has told what is wrong with the command line; returns
+ * CTL_USAGE.
+ */
+int ctl_usage_hint(void);
+
 /* One line on stderr, with the program's name before it. */
 void ctl_error(const char *format, ...) _printf_(1, 2);
 
@@ -40,5 +45,9 @@ int ctl_help(const struct ctl_options *options, char **arguments);
 int ctl_status(const struct ctl_options *options, char **arguments);
 int ctl_health(const struct ctl_options *options, char **arguments);
 int ctl_metrics(const struct ctl_options *options, char **arguments);
+int ctl_upstreams(const struct ctl_options *options, char **arguments);
+int ctl_target(const struct ctl_options *options, char **arguments);
+int ctl_pause(const struct ctl_options *options, char **arguments);
+int ctl_resume(const struct ctl_options *options, char **arguments);
 int ctl_reload(const struct ctl_options *options, char **arguments);
 int ctl_check(const struct ctl_options *options, char **arguments);

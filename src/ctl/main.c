@@ -32,13 +32,28 @@ void ctl_error(const char *format, ...)
     fputc('\n', stderr);
 }
 
+/* The synopsis, and beside or, where that is too long, beneath it the lines of the help. */
+static void print_help(const char *synopsis, const char *help)
+{
+    const int width = 14;
+    printf("  %-*s", width, synopsis);
+    if (strlen(synopsis) > (size_t)width)
+        printf("\n  %-*s", width, "");
+    for (const char *end; (end = strchr(help, '\n')); help = end + 1) {
+        printf("  ");
+        fwrite(help, 1, (size_t)(end - help), stdout);
+        printf("\n  %-*s", width, "");
+    }
+    printf("  %s\n", help);
+}
+
 int ctl_help(const struct ctl_options *options, char **arguments)
 {
     printf("Usage: holdfastctl [OPTIONS] VERB\n\nVerbs:\n");
     for (const struct ctl_verb *verb = ctl_verbs; verb->name; verb++) {
         char synopsis[64];
         snprintf(synopsis, sizeof(synopsis), "%s %s", verb->name, verb->arguments);
-        printf("  %-14s  %s\n", synopsis, verb->help);
+        print_help(synopsis, verb->help);
     }
     printf("\nOptions:\n"
            "  --admin PATH    the gateway's admin socket (default: $HOLDFAST_ADMIN,\n"
@@ -60,7 +75,7 @@ static const struct ctl_verb *find_verb(const char *name)
     return NULL;
 }
 
-static int usage_hint(void)
+int ctl_usage_hint(void)
 {
     fprintf(stderr, "Try 'holdfastctl help'.\n");
     return CTL_USAGE;
@@ -76,14 +91,14 @@ static int unknown_verb(const char *name)
         ctl_error("there is no verb '%s'; did you mean '%s'?", name, suggestion.best);
     else
         ctl_error("there is no verb '%s'", name);
-    return usage_hint();
+    return ctl_usage_hint();
 }
 
 static int run_verb(const struct ctl_options *options, char **words)
 {
     if (!words[0]) {
         ctl_error("no verb given");
-        return usage_hint();
+        return ctl_usage_hint();
     }
     const struct ctl_verb *verb = find_verb(words[0]);
     if (!verb)
@@ -94,11 +109,11 @@ static int run_verb(const struct ctl_options *options, char **words)
     if (n > verb->max_arguments) {
         ctl_error("%s takes %s, '%s' is too much", verb->name,
                   verb->max_arguments > 0 ? verb->arguments : "no argument", words[1 + verb->max_arguments]);
-        return usage_hint();
+        return ctl_usage_hint();
     }
     if (options->json && !verb->has_json) {
         ctl_error("%s has no JSON form", verb->name);
-        return usage_hint();
+        return ctl_usage_hint();
     }
     struct ctl_options own = *options;
     if (own.timeout == 0)
@@ -155,7 +170,7 @@ int main(int argc, char **argv)
         case 'h':
             return finish_output(ctl_help(&options, NULL));
         default:
-            return usage_hint();
+            return ctl_usage_hint();
         }
     }
     return finish_output(run_verb(&options, argv + optind));

@@ -1,37 +1,11 @@
 #include <time.h>
 
 #include "ctl/client.h"
-#include "ctl/json.h"
-#include "ctl/table.h"
+#include "ctl/columns.h"
 
 static enum colour colour_of_state(const char *state)
 {
     return streq(state, "running") ? COLOUR_GREEN : COLOUR_YELLOW;
-}
-
-/* Counts of what went wrong stand out once there are any. */
-static enum colour colour_of_failures(uint64_t n)
-{
-    return n > 0 ? COLOUR_RED : COLOUR_NONE;
-}
-
-static void add_count(struct table *table, uint64_t n)
-{
-    table_add(table, COLOUR_NONE, "%" PRIu64, n);
-}
-
-static void add_failures(struct table *table, uint64_t n)
-{
-    table_add(table, colour_of_failures(n), "%" PRIu64, n);
-}
-
-/* The two quantiles of `count` durations. */
-static void add_quantiles(struct table *table, const json_t *object, uint64_t count)
-{
-    static const char *const keys[] = {"p50_usec", "p99_usec"};
-    char buffer[FORMAT_DURATION_MAX];
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        table_add(table, COLOUR_NONE, "%s", count > 0 ? json_format_usec(buffer, object, keys[i]) : "-");
 }
 
 static uint64_t sum_of(const json_t *object)
@@ -83,8 +57,8 @@ static void print_listeners(const struct ctl_options *options, const json_t *lis
         table_add(table, COLOUR_NONE, "%s", json_get_string(listener, "name"));
         table_add(table, COLOUR_NONE, "%s", json_get_string(listener, "protocol"));
         table_add(table, COLOUR_NONE, "%s", addresses.size > 0 ? addresses.data : "-");
-        add_count(table, sum_of(json_object_get(listener, "connections")));
-        add_count(table, sum_of(json_object_get(listener, "accepted")));
+        column_count(table, sum_of(json_object_get(listener, "connections")));
+        column_count(table, sum_of(json_object_get(listener, "accepted")));
     }
     table_print(table, options);
 }
@@ -99,11 +73,11 @@ static void print_workers(const struct ctl_options *options, const json_t *worke
     json_array_foreach(workers, i, worker)
     {
         bool accepting = json_is_true(json_object_get(worker, "accepting"));
-        add_count(table, json_get_u64(worker, "worker"));
+        column_count(table, json_get_u64(worker, "worker"));
         table_add(table, accepting ? COLOUR_NONE : COLOUR_YELLOW, "%s", accepting ? "yes" : "no");
-        add_count(table, json_get_u64(worker, "connections"));
-        add_count(table, json_get_u64(worker, "idle"));
-        add_count(table, json_get_u64(worker, "in_flight"));
+        column_count(table, json_get_u64(worker, "connections"));
+        column_count(table, json_get_u64(worker, "idle"));
+        column_count(table, json_get_u64(worker, "in_flight"));
     }
     table_print(table, options);
 }
@@ -139,24 +113,15 @@ static void print_routes(const struct ctl_options *options, const json_t *routes
             continue;
         table_add(table, COLOUR_NONE, "%s", is_named ? json_get_string(route, "route") : "(none)");
         add_destination(table, route);
-        add_count(table, json_get_u64(route, "requests"));
-        add_count(table, json_get_u64(classes, "2xx"));
-        add_count(table, json_get_u64(classes, "3xx"));
-        add_count(table, json_get_u64(classes, "4xx"));
-        add_failures(table, json_get_u64(classes, "5xx"));
-        add_count(table, json_get_u64(classes, "aborted"));
-        add_quantiles(table, route, json_get_u64(route, "requests"));
+        column_count(table, json_get_u64(route, "requests"));
+        column_count(table, json_get_u64(classes, "2xx"));
+        column_count(table, json_get_u64(classes, "3xx"));
+        column_count(table, json_get_u64(classes, "4xx"));
+        column_failures(table, json_get_u64(classes, "5xx"));
+        column_count(table, json_get_u64(classes, "aborted"));
+        column_quantiles(table, route, json_get_u64(route, "requests"));
     }
     table_print(table, options);
-}
-
-static void add_up(struct table *table, const json_t *up)
-{
-    if (json_is_boolean(up))
-        table_add(table, json_is_true(up) ? COLOUR_GREEN : COLOUR_RED, "%s",
-                  json_is_true(up) ? "up" : "down");
-    else
-        table_add(table, COLOUR_NONE, "-");
 }
 
 static void print_upstreams(const struct ctl_options *options, const json_t *upstreams)
@@ -171,19 +136,15 @@ static void print_upstreams(const struct ctl_options *options, const json_t *ups
     {
         json_array_foreach(json_object_get(upstream, "targets"), j, target)
         {
-            /* A try that the client did not wait for says nothing about the target. */
-            const json_t *outcomes = json_object_get(target, "by_outcome");
-            uint64_t tries = json_get_u64(target, "tries");
-            uint64_t good = json_get_u64(outcomes, "ok") + json_get_u64(outcomes, "cancelled");
             table_add(table, COLOUR_NONE, "%s", json_get_string(upstream, "name"));
             table_add(table, COLOUR_NONE, "%s", json_get_string(target, "address"));
-            add_up(table, json_object_get(target, "up"));
-            add_count(table, json_get_u64(target, "weight"));
-            add_count(table, tries);
-            add_failures(table, tries > good ? tries - good : 0);
-            add_count(table, json_get_u64(target, "reused"));
-            add_count(table, json_get_u64(target, "idle"));
-            add_quantiles(table, target, tries);
+            column_observed(table, target);
+            column_count(table, json_get_u64(target, "weight"));
+            column_count(table, json_get_u64(target, "tries"));
+            column_failures(table, failed_tries(target));
+            column_count(table, json_get_u64(target, "reused"));
+            column_count(table, json_get_u64(target, "idle"));
+            column_quantiles(table, target, json_get_u64(target, "tries"));
         }
     }
     table_print(table, options);
@@ -201,8 +162,8 @@ static void print_draining(const struct ctl_options *options, const json_t *drai
     {
         const bool limited = json_is_integer(json_object_get(generation, "left_usec"));
         table_add(table, COLOUR_NONE, "%" PRIu64, json_get_u64(generation, "generation"));
-        add_count(table, json_get_u64(generation, "in_flight"));
-        add_count(table, json_get_u64(generation, "connections"));
+        column_count(table, json_get_u64(generation, "in_flight"));
+        column_count(table, json_get_u64(generation, "connections"));
         table_add(table, COLOUR_NONE, "%s",
                   limited ? json_format_usec(left, generation, "left_usec") : "never");
     }

@@ -102,7 +102,7 @@ static int build_workers(struct gateway *gateway)
         .descriptors = gateway->descriptors,
         .metrics = gateway->metrics,
         .journal = gateway->journal,
-        .health = gateway->health,
+        .roster = gateway->roster,
     };
     return crew_new(&gateway->crew, &options);
 }
@@ -112,9 +112,12 @@ static int build_control(struct gateway *gateway)
     const struct control_options options = {
         .admin = {.config = gateway->plan.config,
                   .metrics = gateway->metrics,
-                  .health = gateway->health,
+                  .journal = gateway->journal,
+                  .roster = gateway->roster,
                   .snapshot = gateway_take_snapshot,
                   .reload = gateway_begin_reload,
+                  .busy = gateway_is_busy,
+                  .change = gateway_keep_wanted,
                   .wedge = gateway_wedge_worker,
                   .userdata = gateway},
         .loop = gateway->loop,
@@ -124,6 +127,38 @@ static int build_control(struct gateway *gateway)
     return control_new(&gateway->control, &options);
 }
 
+static void on_wake(void *userdata, const struct upstream_config *upstream)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->crew)
+        crew_wake(gateway->crew, upstream);
+}
+
+static void do_nothing(void *userdata)
+{
+}
+
+/* The round begins anew, and with it what is due. */
+static void on_nudge(void *userdata)
+{
+    struct gateway *gateway = userdata;
+    if (gateway->loop)
+        loop_post(gateway->loop, do_nothing, NULL);
+}
+
+static void build_roster(struct gateway *gateway)
+{
+    const struct roster_options options = {
+        .config = gateway->plan.config,
+        .metrics = gateway->metrics,
+        .journal = gateway->journal,
+        .wake = on_wake,
+        .nudge = on_nudge,
+        .userdata = gateway,
+    };
+    gateway->roster = roster_new(&options, now_monotonic());
+}
+
 /* Builds every part that has threads or descriptors. Returns a negative errno. */
 int gateway_build(struct gateway *gateway)
 {
@@ -131,22 +166,31 @@ int gateway_build(struct gateway *gateway)
     gateway->wedged = config->gateway.threads;
     gateway->snapshot = snapshot_new(gateway->descriptors, config->gateway.threads);
     gateway->metrics = metrics_new(config, config->gateway.threads);
-    gateway->health = health_new(config);
+    build_roster(gateway);
     int r = loop_new(&gateway->loop);
     if (r == 0)
         r = signals_new(&gateway->signals, gateway->loop, gateway_on_signal, gateway);
     if (r == 0)
         r = build_workers(gateway);
     if (r == 0)
+        r = checker_new(&gateway->checker, config, gateway->roster, gateway->loop);
+    if (r == 0)
+        gateway->units = units_new(config, gateway->roster, gateway->loop, gateway->journal);
+    if (r == 0)
         r = build_control(gateway);
     if (r == 0 && !gateway->heir)
         r = control_accept(gateway->control);
     if (r < 0)
         return r;
+    if (!gateway->heir || !json_object_get(heir_document(gateway->heir), "wanted"))
+        gateway_read_wanted(gateway);
     if (gateway->heir) {
         const struct state_parts parts = gateway_state_parts(gateway);
-        state_import(&parts, heir_document(gateway->heir), STATE_TLS | STATE_HEALTH | STATE_LINEAGE);
+        state_import(&parts, heir_document(gateway->heir), STATE_TLS | STATE_UPSTREAMS | STATE_LINEAGE);
     }
+    r = names_new(&gateway->names, config, gateway->roster, gateway->loop, gateway->journal);
+    if (r < 0)
+        return r;
     gateway_build_succession(gateway);
     watchdog_init(&gateway->watchdog, notify_watchdog_interval(gateway->notify), config->gateway.threads,
                   now_monotonic());

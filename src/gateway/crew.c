@@ -43,7 +43,7 @@ int crew_new(struct crew **ret, const struct crew_options *options)
             .router = options->plan->router,
             .metrics = metrics_shard(options->metrics, i),
             .journal = options->journal,
-            .health = options->health,
+            .roster = options->roster,
             .sockets = crew->sockets,
             .n_sockets = crew->n_sockets,
         };
@@ -58,10 +58,17 @@ int crew_new(struct crew **ret, const struct crew_options *options)
     return 0;
 }
 
+void crew_end(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_end(crew->workers[i]);
+}
+
 struct crew *crew_free(struct crew *crew)
 {
     if (!crew)
         return NULL;
+    crew_end(crew);
     for (size_t i = 0; i < crew->n_workers; i++)
         worker_free(crew->workers[i]);
     accept_group_free(crew->group);
@@ -100,6 +107,12 @@ void crew_cut(struct crew *crew)
 {
     for (size_t i = 0; i < crew->n_workers; i++)
         worker_cut(crew->workers[i]);
+}
+
+void crew_wake(struct crew *crew, const struct upstream_config *upstream)
+{
+    for (size_t i = 0; i < crew->n_workers; i++)
+        worker_wake(crew->workers[i], upstream);
 }
 
 void crew_poke(struct crew *crew)

@@ -13,12 +13,14 @@ struct crew_options {
     const struct descriptors *descriptors;
     struct metrics *metrics; /* with a shard for each worker */
     struct journal *journal;
-    struct health *health;
+    struct roster *roster;
 };
 
 /* As many workers as the configuration says, each with every socket. They accept nothing yet. */
 int crew_new(struct crew **ret, const struct crew_options *options) _warn_unused_;
-/* Ends all threads and waits for them. Accepts NULL, returns NULL. */
+/* Ends all threads and waits for them: none calls anybody any more. */
+void crew_end(struct crew *crew);
+/* The same, and frees what they had. Accepts NULL, returns NULL. */
 struct crew *crew_free(struct crew *crew);
 
 /* Messages to all; what becomes of them shows in crew_look(). What they have in flight is told in `flight`,
@@ -30,6 +32,8 @@ void crew_give_away(struct crew *crew, usec_t quiet, connection_taker taker, voi
 /* One of them, in turn, serves a connection from elsewhere; see server_adopt(). */
 void crew_adopt(struct crew *crew, const struct moving_connection *connection);
 void crew_cut(struct crew *crew);
+/* See server_wake(). Any thread. */
+void crew_wake(struct crew *crew, const struct upstream_config *upstream);
 void crew_poke(struct crew *crew);
 void crew_wedge(struct crew *crew, size_t worker);
 

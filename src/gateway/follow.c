@@ -23,7 +23,7 @@ struct state_parts gateway_state_parts(struct gateway *gateway)
 {
     return (struct state_parts){
         .plan = &gateway->plan,
-        .health = gateway->health,
+        .roster = gateway->roster,
         .lineage = &gateway->lineage,
         .metrics = gateway->metrics,
     };
@@ -42,7 +42,7 @@ static void on_lead(void *userdata, const json_t *document)
     if (gateway->state != STATE_UNLED)
         return;
     const struct state_parts parts = gateway_state_parts(gateway);
-    state_import(&parts, document, STATE_HEALTH | STATE_LINEAGE | STATE_METRICS);
+    state_import(&parts, document, STATE_UPSTREAMS | STATE_LINEAGE | STATE_METRICS);
     gateway->lineage.reloads++;
     heir_times(gateway->heir, &gateway->lineage.last.start, &gateway->lineage.last.hand_over);
     gateway_set_state(gateway, STATE_SERVING);
@@ -64,14 +64,14 @@ static json_t *describe_at_start(void *userdata)
 {
     struct gateway *gateway = userdata;
     const struct state_parts parts = gateway_state_parts(gateway);
-    return state_export(&parts, gateway->generation, STATE_TLS | STATE_HEALTH | STATE_LINEAGE);
+    return state_export(&parts, gateway->generation, STATE_TLS | STATE_UPSTREAMS | STATE_LINEAGE);
 }
 
 static json_t *describe_at_lead(void *userdata)
 {
     struct gateway *gateway = userdata;
     const struct state_parts parts = gateway_state_parts(gateway);
-    return state_export(&parts, gateway->generation, STATE_HEALTH | STATE_LINEAGE | STATE_METRICS);
+    return state_export(&parts, gateway->generation, STATE_UPSTREAMS | STATE_LINEAGE | STATE_METRICS);
 }
 
 /* What was counted since it was told last. */
@@ -87,6 +87,7 @@ static void on_replaced(void *userdata, uint64_t generation)
     gateway->replaced = true;
     gateway->stop_reason = "replaced";
     control_retire(gateway->control);
+    gateway_follow_wanted(gateway);
     gateway_set_state(gateway, STATE_DRAINING);
 }
 

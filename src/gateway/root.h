@@ -4,10 +4,12 @@
  * Nobody else includes this. */
 
 #include "admin/admin.h"
+#include "gateway/checker.h"
 #include "gateway/control.h"
 #include "gateway/crew.h"
 #include "gateway/exit_status.h"
 #include "gateway/heir.h"
+#include "gateway/names.h"
 #include "gateway/parking.h"
 #include "gateway/plan.h"
 #include "gateway/preflight.h"
@@ -17,6 +19,8 @@
 #include "gateway/state.h"
 #include "gateway/stop.h"
 #include "gateway/succession.h"
+#include "gateway/units.h"
+#include "gateway/wanted.h"
 #include "lifecycle/flight.h"
 #include "lifecycle/notify.h"
 #include "lifecycle/watchdog.h"
@@ -56,7 +60,10 @@ struct gateway {
     struct plan plan;
     struct loop *loop;
     struct metrics *metrics;
-    struct health *health;
+    struct roster *roster;
+    struct checker *checker;
+    struct names *names; /* NULL: no target is a name */
+    struct units *units;
     struct flight *flight;
     struct crew *crew;
     struct control *control;
@@ -69,7 +76,8 @@ struct gateway {
     enum lineage_origin origin;
     struct heir *heir; /* NULL: there is no predecessor */
     struct succession *succession;
-    struct parking *parking; /* at a restart */
+    struct parking *parking;           /* at a restart */
+    struct wanted_watch *wanted_watch; /* when replaced */
     struct {
         struct moving_connection *items;
         size_t n, size;
@@ -108,6 +116,15 @@ void gateway_find_dead(struct gateway *gateway);
 struct state_parts gateway_state_parts(struct gateway *gateway);
 /* What was counted since it was told last. */
 json_t *gateway_describe_counters(struct gateway *gateway);
+
+/* operator.c: what the operator wants of upstreams */
+/* What was kept is wanted from now on. */
+void gateway_read_wanted(struct gateway *gateway);
+/* For the admin API: keeps what is wanted now; and why that cannot be changed, or NULL. */
+int gateway_keep_wanted(void *userdata, struct strbuf *error);
+const char *gateway_is_busy(void *userdata);
+/* Replaced, but with requests that may wait for what the operator tells the successor. */
+void gateway_follow_wanted(struct gateway *gateway);
 
 /* restart.c */
 /* Whether another process follows, and can have our idle connections: then they go to gateway->parking. */

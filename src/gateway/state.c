@@ -19,8 +19,10 @@ json_t *state_export(const struct state_parts *parts, uint64_t generation, unsig
                         json_integer((json_int_t)MIN(generation, (uint64_t)INT64_MAX)));
     if (sections & STATE_TLS)
         json_object_set_new(document, "tls", export_tls(parts->plan));
-    if (sections & STATE_HEALTH)
-        json_object_set_new(document, "health", health_export(parts->health));
+    if (sections & STATE_UPSTREAMS) {
+        json_object_set_new(document, "health", roster_export_observed(parts->roster, now_monotonic()));
+        json_object_set_new(document, "wanted", roster_export_wanted(parts->roster));
+    }
     if (sections & STATE_LINEAGE)
         json_object_set_new(document, "lineage", lineage_export(parts->lineage));
     if (sections & STATE_METRICS)
@@ -34,8 +36,12 @@ void state_import(const struct state_parts *parts, const json_t *document, unsig
         for (size_t i = 0; i < parts->plan->config->n_listeners; i++)
             if (parts->plan->tls[i])
                 tls_config_import_keys(parts->plan->tls[i], json_object_get(document, "tls"));
-    if (sections & STATE_HEALTH)
-        health_import(parts->health, json_object_get(document, "health"));
+    const json_t *wanted = json_object_get(document, "wanted");
+    if (sections & STATE_UPSTREAMS) {
+        if (wanted)
+            roster_import_wanted(parts->roster, wanted, now_monotonic());
+        roster_import_observed(parts->roster, json_object_get(document, "health"), now_monotonic());
+    }
     if (sections & STATE_LINEAGE)
         lineage_import(parts->lineage, json_object_get(document, "lineage"));
     if (sections & STATE_METRICS)

@@ -1,9 +1,9 @@
 #pragma once
 /* What a generation knows that the next is to know as well, as one document:
  *
- *   {"release": …, "generation": …, "tls": {…}, "health": {…}, "lineage": {…}, "metrics": {…}}
+ *   {"release": …, "generation": …, "tls": {…}, "health": {…}, "wanted": {…}, "lineage": {…}, "metrics": {…}}
  *
- * Each section is its owner's (http/tls.h, upstream/health.h, lineage.h, metrics/transfer.h). A reader takes
+ * Each section is its owner's (http/tls.h, upstream/roster.h, lineage.h, metrics/transfer.h). A reader takes
  * the sections that it knows, and from them what it understands: the writer may be older or newer, or not a
  * gateway. */
 
@@ -12,19 +12,19 @@
 #include "gateway/lineage.h"
 #include "gateway/plan.h"
 #include "metrics/metrics.h"
-#include "upstream/health.h"
+#include "upstream/roster.h"
 
 enum state_sections {
     STATE_TLS = 1 << 0,
-    STATE_HEALTH = 1 << 1,
+    STATE_UPSTREAMS = 1 << 1,
     STATE_LINEAGE = 1 << 2,
     STATE_METRICS = 1 << 3, /* what was counted since they were exported last */
-    STATE_ALL = STATE_TLS | STATE_HEALTH | STATE_LINEAGE | STATE_METRICS,
+    STATE_ALL = STATE_TLS | STATE_UPSTREAMS | STATE_LINEAGE | STATE_METRICS,
 };
 
 struct state_parts {
     const struct plan *plan;
-    struct health *health;
+    struct roster *roster;
     struct lineage *lineage;
     struct metrics *metrics;
 };

@@ -136,6 +136,11 @@ int succession_reload(struct succession *succession, succession_done done, void 
     return 0;
 }
 
+bool succession_is_reloading(const struct succession *succession)
+{
+    return reload_is_running(succession->reload);
+}
+
 void succession_abort(struct succession *succession, const char *reason)
 {
     reload_abort(succession->reload, reason);

@@ -68,6 +68,7 @@ typedef void (*succession_done)(void *userdata, const struct succession_outcome 
  * nothing was begun, and `error` says why. */
 int succession_reload(struct succession *succession, succession_done done, void *userdata,
                       struct strbuf *error) _warn_unused_;
+bool succession_is_reloading(const struct succession *succession);
 /* We are told to stop: a reload that is under way ends. */
 void succession_abort(struct succession *succession, const char *reason);
 

@@ -146,23 +146,31 @@ static void describe(char *buf, size_t size, const struct client_outcome *outcom
 }
 
 /* Failures told per second and worker: while a target is down each request may be one, and a journal full of
- * them tells no more than a few and a number do. */
-#define FAILURES_PER_SECOND 10
+ * them tells no more than a few and a number do. What clients saw is told ten times as often, and not
+ * crowded out by what they did not. */
+static const unsigned failures_per_second[2] = {10, 100};
 
-static bool failure_is_told(struct server *server)
+static bool failure_is_told(struct server *server, bool seen)
 {
     usec_t now = now_monotonic();
 
-    if (now - server->failures.second >= USEC_PER_SEC) {
-        server->failures.second = now;
-        server->failures.told = 0;
+    if (now - server->failures[seen].second >= USEC_PER_SEC) {
+        server->failures[seen].second = now;
+        server->failures[seen].told = 0;
     }
-    if (server->failures.told == FAILURES_PER_SECOND) {
-        server->failures.withheld++;
+    if (server->failures[seen].told == failures_per_second[seen]) {
+        server->failures[seen].withheld++;
         return false;
     }
-    server->failures.told++;
+    server->failures[seen].told++;
     return true;
+}
+
+static void add_withheld(struct server *server, bool seen, struct journal_record *record)
+{
+    if (server->failures[seen].withheld)
+        journal_add_u64(record, FIELD_WITHHELD, server->failures[seen].withheld);
+    server->failures[seen].withheld = 0;
 }
 
 void access_try_failed(struct exchange *exchange, const struct client_outcome *outcome, bool again)
@@ -173,7 +181,7 @@ void access_try_failed(struct exchange *exchange, const struct client_outcome *o
     /* A pooled connection that had gone stale is nobody's failure when the request simply goes out again. */
     if (again && outcome->reused)
         return;
-    if (!failure_is_told(exchange->server))
+    if (!failure_is_told(exchange->server, !again))
         return;
     describe(reason, sizeof(reason), outcome);
     journal_begin(&record, EVENT_UPSTREAM_FAILURE);
@@ -181,27 +189,24 @@ void access_try_failed(struct exchange *exchange, const struct client_outcome *o
     journal_add_string(&record, FIELD_REASON, reason);
     journal_add_u64(&record, FIELD_TRIES, exchange->tries);
     journal_add_u64(&record, FIELD_DURATION_USEC, outcome->duration);
-    if (exchange->server->failures.withheld)
-        journal_add_u64(&record, FIELD_WITHHELD, exchange->server->failures.withheld);
-    exchange->server->failures.withheld = 0;
+    add_withheld(exchange->server, !again, &record);
     journal_send(exchange->server->options.journal, &record, "upstream %s, target %s: %s%s",
                  exchange->upstream->name, exchange->target->address.text, reason,
                  again ? "; trying again" : "");
 }
 
-void access_target_changed(struct exchange *exchange, bool up, const struct client_outcome *outcome)
+void access_hold_ended(struct exchange *exchange, usec_t held, const char *reason)
 {
     struct journal_record record;
-    char reason[160] = "";
 
-    journal_begin(&record, up ? EVENT_UPSTREAM_UP : EVENT_UPSTREAM_DOWN);
-    journal_add_string(&record, FIELD_UPSTREAM, exchange->upstream->name);
-    journal_add_string(&record, FIELD_TARGET, exchange->target->address.text);
-    if (!up) {
-        describe(reason, sizeof(reason), outcome);
-        journal_add_string(&record, FIELD_REASON, reason);
-    }
-    journal_send(exchange->server->options.journal, &record, "upstream %s: target %s is %s%s%s",
-                 exchange->upstream->name, exchange->target->address.text, up ? "up again" : "down",
-                 up ? "" : ": ", reason);
+    if (!failure_is_told(exchange->server, true))
+        return;
+    journal_begin(&record, EVENT_HOLD_ENDED);
+    add_request(&record, exchange);
+    journal_add_string(&record, FIELD_REASON, reason);
+    journal_add_u64(&record, FIELD_DURATION_USEC, held);
+    add_withheld(exchange->server, true, &record);
+    journal_send(exchange->server->options.journal, &record,
+                 "upstream %s: a request is told that there is nobody, after %llums: %s",
+                 exchange->upstream->name, (unsigned long long)(held / USEC_PER_MSEC), reason);
 }

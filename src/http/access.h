@@ -17,5 +17,5 @@ void access_cut_head(struct server *server, struct conn *conn);
 void access_cut_tunnel(struct server *server, struct conn *conn);
 /* A try at a target failed; `again` tells what happens next. */
 void access_try_failed(struct exchange *exchange, const struct client_outcome *outcome, bool again);
-/* A target's observed state has changed. */
-void access_target_changed(struct exchange *exchange, bool up, const struct client_outcome *outcome);
+/* A request that waited for a target, or was to, is answered with 503; `held`: for how long it has. */
+void access_hold_ended(struct exchange *exchange, usec_t held, const char *reason);

@@ -9,8 +9,6 @@
 #include "http/listener.h"
 #include "http/server_internal.h"
 
-/* How long a target that could not be reached is passed over while others can be. */
-#define AVOID_TIME USEC_PER_SEC
 #define HTTP2_DRAIN_INTERVAL (100 * USEC_PER_MSEC)
 /* Idle connections are closed in so many stages at the end of their quiet period, this far apart. */
 #define IDLE_STAGES 8
@@ -106,80 +104,53 @@ static void init_h2o(struct server *server)
 /* ---- upstreams
  * ----------------------------------------------------------------------------------------------- */
 
-struct pool_owner {
-    struct server *server;
-    const struct upstream_config *upstream;
-    const struct target_config *target;
-};
-
-static void on_pool_change(void *userdata, int change)
-{
-    struct pool_owner *owner = userdata;
-    metrics_pool_change(owner->server->options.metrics, owner->upstream, owner->target, change);
-}
-
 static int make_upstreams(struct server *server)
 {
     const struct config *config = server->options.config;
-    size_t n_targets = 0, n = 0;
 
     if (!server->options.router)
         return 0;
     int r = client_context_new(&server->client_context, server->context.loop);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < config->n_upstreams; i++)
-        n_targets += config->upstreams[i]->n_targets;
     server->upstreams = xcalloc(config->n_upstreams, sizeof(*server->upstreams));
-    server->pool_owners = xcalloc(n_targets, sizeof(*server->pool_owners));
-    for (size_t i = 0; i < config->n_upstreams; i++) {
-        const struct upstream_config *upstream = config->upstreams[i];
-        server->upstreams[i].balance = balance_new(upstream, server->options.index);
-        server->upstreams[i].pools = xcalloc(upstream->n_targets, sizeof(*server->upstreams[i].pools));
-        for (size_t j = 0; j < upstream->n_targets; j++) {
-            struct pool_owner *owner = &server->pool_owners[n++];
-            *owner = (struct pool_owner){server, upstream, &upstream->targets[j]};
-            server->upstreams[i].pools[j] = client_pool_new(server->client_context, upstream,
-                                                            &upstream->targets[j], on_pool_change, owner);
-        }
-    }
+    for (size_t i = 0; i < config->n_upstreams; i++)
+        server_upstream_init(&server->upstreams[i], server, config->upstreams[i]);
     return 0;
 }
 
 static void free_upstreams(struct server *server)
 {
-    const struct config *config = server->options.config;
-
-    for (size_t i = 0; server->upstreams && i < config->n_upstreams; i++) {
-        balance_free(server->upstreams[i].balance);
-        for (size_t j = 0; j < config->upstreams[i]->n_targets; j++)
-            client_pool_free(server->upstreams[i].pools[j]);
-        free(server->upstreams[i].pools);
-    }
+    for (size_t i = 0; server->upstreams && i < server->options.config->n_upstreams; i++)
+        server_upstream_deinit(&server->upstreams[i]);
     free(server->upstreams);
-    free(server->pool_owners);
     client_context_free(server->client_context);
 }
 
-void server_avoid_target(struct server *server, const struct upstream_config *upstream,
-                         const struct target_config *target)
+void server_wake(struct server *server, const struct upstream_config *upstream)
 {
-    balance_set_usable(server->upstreams[upstream->index].balance, target, false);
-    if (!server->avoiding) {
-        server->avoiding = true;
-        loop_timer_arm(server->avoid_timer, AVOID_TIME);
-    }
+    struct server_upstream *woken = &server->upstreams[upstream->index];
+
+    atomic_store(&woken->woken, false);
+    if (woken->hold.n > 0)
+        server_upstream_release(woken);
+    else
+        server_upstream_make_room(woken);
 }
 
-static void on_avoid_timer(void *userdata)
+bool server_claim_wake(struct server *server, const struct upstream_config *upstream)
 {
-    struct server *server = userdata;
-    const struct config *config = server->options.config;
+    return server->upstreams && !atomic_exchange(&server->upstreams[upstream->index].woken, true);
+}
 
-    server->avoiding = false;
-    for (size_t i = 0; i < config->n_upstreams; i++)
-        for (size_t j = 0; j < config->upstreams[i]->n_targets; j++)
-            balance_set_usable(server->upstreams[i].balance, &config->upstreams[i]->targets[j], true);
+void server_turned(struct server *server)
+{
+    if (server->n_held == 0)
+        return;
+    const usec_t now = now_monotonic();
+    for (size_t i = 0; i < server->options.config->n_upstreams; i++)
+        if (hold_expires_at(&server->upstreams[i].hold) <= usec_sub(now, USEC_PER_SEC))
+            server_upstream_release(&server->upstreams[i]);
 }
 
 /* ---- life
@@ -205,7 +176,6 @@ int server_new(struct server **ret, const struct server_options *options)
         server->id_prefix = now_realtime() ^ ((uint64_t)options->index << 56);
     init_h2o(server);
     server->http2_timer = loop_timer_new(options->loop, on_http2_timer, server);
-    server->avoid_timer = loop_timer_new(options->loop, on_avoid_timer, server);
     int r = make_upstreams(server);
     if (r == 0)
         r = listeners_new(&server->listeners, server, options->sockets, options->n_sockets);
@@ -231,7 +201,6 @@ struct server *server_free(struct server *server)
         loop_run_once(server->options.loop, 10 * USEC_PER_MSEC);
     linger_end_all(server);
     loop_timer_free(server->http2_timer);
-    loop_timer_free(server->avoid_timer);
     free_upstreams(server);
     for (size_t i = 0; i < server->n_timeouts; i++)
         h2o_timeout_dispose(server->context.loop, &server->timeouts[i]);

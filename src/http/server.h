@@ -10,7 +10,7 @@
 #include "journal/journal.h"
 #include "metrics/metrics.h"
 #include "router/router.h"
-#include "upstream/health.h"
+#include "upstream/roster.h"
 #include "util/flight_slot.h"
 
 struct server;
@@ -31,7 +31,7 @@ struct server_options {
     const struct router *router; /* NULL with a handler */
     struct metrics_shard *metrics;
     struct journal *journal;
-    struct health *health; /* NULL with a handler */
+    struct roster *roster; /* NULL with a handler */
     const struct server_socket *sockets;
     size_t n_sockets;
     request_handler handler; /* NULL: route and proxy */
@@ -41,6 +41,13 @@ struct server_options {
 int server_new(struct server **ret, const struct server_options *options) _warn_unused_;
 /* Every connection must be gone (server_is_empty) or was cut. Accepts NULL, returns NULL. */
 struct server *server_free(struct server *server);
+
+/* Requests that wait for an upstream may find a target. */
+void server_wake(struct server *server, const struct upstream_config *upstream);
+/* Whether that needs to be told: false when it was, and has not been done yet. Any thread. */
+bool server_claim_wake(struct server *server, const struct upstream_config *upstream);
+/* After each turn of the loop: what waits is looked at in time, also when the wall clock jumps. */
+void server_turned(struct server *server);
 
 /* From now on connections are accepted, and what is in flight is told in `flight`, if it is not NULL. */
 int server_start_accepting(struct server *server, struct flight_slot *flight) _warn_unused_;

@@ -5,18 +5,10 @@
 #include "http/exchange.h"
 #include "http/h2o.h"
 #include "http/server.h"
-#include "upstream/balance.h"
+#include "http/server_upstream.h"
 #include "upstream/client.h"
-#include "upstream/health.h"
 
 struct listener;
-struct pool_owner;
-
-/* The pools and the balance of one upstream, of this worker. */
-struct server_upstream {
-    struct balance_set *balance;
-    struct client_pool **pools; /* by target index */
-};
 
 #define SERVER_MAX_TIMEOUTS 64
 
@@ -41,10 +33,8 @@ struct server {
     struct flight_slot *flight; /* where they are told; NULL before it accepts, and when there is none */
 
     struct client_context *client_context;
-    struct server_upstream *upstreams;
-    struct pool_owner *pool_owners;
-    struct loop_timer *avoid_timer; /* ends the avoidance of targets */
-    bool avoiding;
+    struct server_upstream *upstreams; /* by index */
+    size_t n_held;                     /* requests that wait, of all upstreams */
 
     bool draining;
     connection_taker taker; /* while idle connections are given away */
@@ -59,7 +49,7 @@ struct server {
         usec_t second;     /* when the current one began */
         unsigned told;     /* failures told in it */
         uint64_t withheld; /* and since then, or before, not told */
-    } failures;
+    } failures[2];         /* those that were made good by another try, and those that clients saw */
 };
 
 /* The bucket for timers of this length; they are few, one per distinct option value. */
@@ -84,10 +74,6 @@ static inline bool server_ends(const struct server *server, const struct conn *c
 {
     return server->draining && (!server->taker || conn->stays || conn->sock->ssl);
 }
-
-/* Passes over a target that could not be reached, for a while, if there are others. */
-void server_avoid_target(struct server *server, const struct upstream_config *upstream,
-                         const struct target_config *target);
 
 static inline const struct gateway_config *server_gateway(const struct server *server)
 {

@@ -35,6 +35,7 @@ struct message {
     void *userdata;
     struct moving_connection connection;
     struct flight_slot *flight;
+    const struct upstream_config *upstream;
 };
 
 static void post(void (*callback)(void *userdata), struct message values)
@@ -75,6 +76,7 @@ static void *run(void *userdata)
             atomic_store(&worker->failed, true);
             break;
         }
+        server_turned(worker->server);
         publish(worker);
     }
     return NULL;
@@ -134,6 +136,14 @@ static void do_cut(void *userdata)
     atomic_fetch_add(&worker->cut, server_cut(worker->server));
 }
 
+static void do_wake(void *userdata)
+{
+    struct message *message = userdata;
+
+    server_wake(message->worker->server, message->upstream);
+    free(message);
+}
+
 static void do_nothing(void *userdata)
 {
 }
@@ -164,7 +174,7 @@ int worker_new(struct worker **ret, const struct worker_options *options)
                                                                  .router = options->router,
                                                                  .metrics = options->metrics,
                                                                  .journal = options->journal,
-                                                                 .health = options->health,
+                                                                 .roster = options->roster,
                                                                  .sockets = options->sockets,
                                                                  .n_sockets = options->n_sockets});
     if (r == 0) {
@@ -186,14 +196,20 @@ int worker_new(struct worker **ret, const struct worker_options *options)
     return 0;
 }
 
+void worker_end(struct worker *worker)
+{
+    if (!worker->running)
+        return;
+    loop_post(worker->loop, do_end, worker);
+    pthread_join(worker->thread, NULL);
+    worker->running = false;
+}
+
 struct worker *worker_free(struct worker *worker)
 {
     if (!worker)
         return NULL;
-    if (worker->running) {
-        loop_post(worker->loop, do_end, worker);
-        pthread_join(worker->thread, NULL);
-    }
+    worker_end(worker);
     server_free(worker->server);
     loop_free(worker->loop);
     free(worker);
@@ -225,6 +241,12 @@ void worker_adopt(struct worker *worker, const struct moving_connection *connect
 void worker_cut(struct worker *worker)
 {
     loop_post(worker->loop, do_cut, worker);
+}
+
+void worker_wake(struct worker *worker, const struct upstream_config *upstream)
+{
+    if (server_claim_wake(worker->server, upstream))
+        post(do_wake, (struct message){.worker = worker, .upstream = upstream});
 }
 
 void worker_poke(struct worker *worker)

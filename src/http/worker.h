@@ -13,13 +13,15 @@ struct worker_options {
     const struct router *router;
     struct metrics_shard *metrics;
     struct journal *journal;
-    struct health *health;
+    struct roster *roster;
     const struct server_socket *sockets;
     size_t n_sockets;
 };
 
 /* Starts the thread. It accepts nothing until worker_accept(). */
 int worker_new(struct worker **ret, const struct worker_options *options) _warn_unused_;
+/* Ends the thread and waits for it; what it has stays. */
+void worker_end(struct worker *worker);
 /* Cuts what is left, ends the thread and waits for it. Accepts NULL, returns NULL. */
 struct worker *worker_free(struct worker *worker);
 
@@ -32,6 +34,8 @@ void worker_give_away(struct worker *worker, usec_t quiet, connection_taker take
 /* See server_adopt(). */
 void worker_adopt(struct worker *worker, const struct moving_connection *connection);
 void worker_cut(struct worker *worker);
+/* See server_wake(). Any thread. */
+void worker_wake(struct worker *worker, const struct upstream_config *upstream);
 /* Asks the loop to turn now, so that worker_turns() moves even when nothing happens. */
 void worker_poke(struct worker *worker);
 /* Test hook: the loop blocks for ever in a callback. */

@@ -22,6 +22,13 @@
     X(EVENT_REQUEST_CUT,      "request-cut",      "2d2d3c15a71d4a47840e263b21de8a83", LOG_WARNING)           \
     X(EVENT_UPSTREAM_DOWN,    "upstream-down",    "eaa0d03ac03d4bdabc27995d47b1dc60", LOG_WARNING)           \
     X(EVENT_UPSTREAM_UP,      "upstream-up",      "56f5688ec9e24115b5807be621c3a615", LOG_NOTICE)            \
+    X(EVENT_UPSTREAM_READY,   "upstream-ready",   "c32d69b9580f4027bcd7dcd9862b5fcf", LOG_NOTICE)            \
+    X(EVENT_UPSTREAM_UNREADY, "upstream-unready", "5b9721e8f057441db55c0136a6b3226b", LOG_WARNING)           \
+    X(EVENT_BREAKER,          "breaker",          "e6556a6299294bc8983880abca01d526", LOG_WARNING)           \
+    X(EVENT_TARGET_COME,      "target-come",      "399c25871f5e4bd287cfc8358ea896e3", LOG_INFO)              \
+    X(EVENT_TARGET_GONE,      "target-gone",      "13be669322604c0ca3cc173465933868", LOG_INFO)              \
+    X(EVENT_RESOLVE_FAILED,   "resolve-failed",   "e3cc6721d55543f4b7cc07db05f06ac0", LOG_WARNING)           \
+    X(EVENT_HOLD_ENDED,       "hold-ended",       "80e0cf78530d4208bd9873a546b15165", LOG_WARNING)           \
     X(EVENT_UPSTREAM_FAILURE, "upstream-failure", "ffd3ddf31d884534a6369ccc21609683", LOG_WARNING)           \
     X(EVENT_REQUEST_REFUSED,  "request-refused",  "03ec859945974c5080cbbf7a4a5ce209", LOG_INFO)              \
     X(EVENT_ACCESS,           "access",           "50bf69f7fde14c55b011db7012e8fd82", LOG_INFO)              \
@@ -35,6 +42,7 @@
     X(EVENT_PREDECESSOR_ENDED,"predecessor-ended","f512cc44e3644227a3578a3aa3c28ab6", LOG_INFO)              \
     X(EVENT_PARKED,           "parked",           "dcb1b1d65c5547f197bd3120e76dfd30", LOG_INFO)              \
     X(EVENT_TAKEN_BACK,       "taken-back",       "5c21e7bece0a427d9fd161230e4da0b4", LOG_INFO)              \
+    X(EVENT_OPERATOR,         "operator",         "c25a0909e8b64853a4a7f68610964576", LOG_NOTICE)            \
     X(EVENT_STOP,             "stop",             "01b0a83428c4477b92b8f7f76bdd1b3e", LOG_NOTICE)
 
 /* clang-format on */

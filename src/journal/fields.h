@@ -5,6 +5,8 @@
 #define FIELD_ROUTE "ROUTE"
 #define FIELD_UPSTREAM "UPSTREAM"
 #define FIELD_TARGET "TARGET"
+#define FIELD_BREAKER "BREAKER" /* its state */
+#define FIELD_HELD "HELD"       /* requests that wait for a target */
 #define FIELD_LISTENER "LISTENER"
 #define FIELD_METHOD "METHOD"
 #define FIELD_HOST "HOST"
@@ -45,3 +47,7 @@
 #define FIELD_HAND_OVER_USEC "HAND_OVER_USEC" /* … and from then until it led */
 #define FIELD_NOT_MOVED "NOT_MOVED"           /* … and those that could not */
 #define FIELD_MOVED "MOVED"                   /* connections that went to another generation */
+#define FIELD_VERB "VERB"                     /* what the operator wants: pause, resume, add, remove, … */
+#define FIELD_WEIGHT "WEIGHT"                 /* … of a target */
+#define FIELD_OPERATOR_UID "OPERATOR_UID"
+#define FIELD_OPERATOR_PID "OPERATOR_PID"

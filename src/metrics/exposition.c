@@ -95,6 +95,8 @@ static void add_counted(struct strbuf *out, const struct metrics *metrics, enum 
     for (size_t series = 0; series < metrics->layout.n_series[metric]; series++) {
         struct histogram histogram;
         uint64_t value;
+        if (!layout_is_named(&metrics->layout, metric, series))
+            continue;
         if (family->type == METRIC_HISTOGRAM) {
             metrics_sum_histogram(metrics, metric, series, &histogram);
             value = histogram_count(&histogram);

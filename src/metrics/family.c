@@ -152,6 +152,37 @@ const struct metric_family metric_families[_METRIC_MAX] = {
         {DIMENSION_TARGET},
     },
 
+    [METRIC_RETRIES] = {
+        "holdfast_upstream_retries_total", METRIC_COUNTER, "Tries after the first one of a request.",
+        {DIMENSION_UPSTREAM},
+    },
+    [METRIC_HELD_TOTAL] = {
+        "holdfast_upstream_held_total", METRIC_COUNTER, "Requests that had to wait for a target.",
+        {DIMENSION_UPSTREAM},
+    },
+    [METRIC_HOLD_EXPIRED] = {
+        "holdfast_upstream_hold_expired_total", METRIC_COUNTER,
+        "Requests that were answered with 503 because no target was ready: in time, or at all where there was no room to wait.",
+        {DIMENSION_UPSTREAM},
+    },
+    [METRIC_HELD] = {
+        "holdfast_upstream_held", METRIC_GAUGE, "Requests that wait for a target now.",
+        {DIMENSION_UPSTREAM},
+    },
+    [METRIC_HELD_BYTES] = {
+        "holdfast_upstream_held_bytes", METRIC_GAUGE, "Bytes of the requests that wait for a target now.",
+        {DIMENSION_UPSTREAM},
+    },
+    [METRIC_TARGET_READY] = {
+        "holdfast_upstream_target_ready", METRIC_GAUGE, "Whether requests go to a target.",
+        {DIMENSION_TARGET},
+    },
+    [METRIC_BREAKER_STATE] = {
+        "holdfast_upstream_breaker_state", METRIC_GAUGE,
+        "State of a target's circuit breaker: 0 closed, 1 half-open, 2 open.",
+        {DIMENSION_TARGET},
+    },
+
     [METRIC_BUILD_INFO] = {
         "holdfast_build_info", METRIC_GAUGE, "Always 1; the label tells the version.",
         .read = read_build_info,

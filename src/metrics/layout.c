@@ -32,12 +32,18 @@ static void number_routes(struct metrics_layout *layout)
     layout->n_values[DIMENSION_ROUTE] = n;
 }
 
+/* Those of the configuration, and room for those that come later. */
+static size_t slots_of(const struct upstream_config *upstream)
+{
+    return MAX(upstream->n_targets, upstream->n_slots);
+}
+
 static void number_targets(struct metrics_layout *layout)
 {
     const struct config *config = layout->config;
     size_t n_targets = 0;
     for (size_t i = 0; i < config->n_upstreams; i++)
-        n_targets += config->upstreams[i]->n_targets;
+        n_targets += slots_of(config->upstreams[i]);
     layout->target_first = xcalloc(config->n_upstreams, sizeof(*layout->target_first));
     layout->target_values = xcalloc(n_targets, sizeof(*layout->target_values));
     layout->targets = xcalloc(n_targets, sizeof(*layout->targets));
@@ -52,14 +58,27 @@ static void number_targets(struct metrics_layout *layout)
             const char *address = upstream->targets[j].address.text;
             size_t value = first_value;
             assert(upstream->targets[j].index == j);
-            while (value < n && !streq(layout->targets[value].address, address))
+            if (upstream->targets[j].address.size == 0)
+                address = NULL; /* a name: what it stands for has series, it has none */
+            while (value < n && !(address && layout->targets[value].address &&
+                                  streq(layout->targets[value].address, address)))
                 value++;
             if (value == n)
                 layout->targets[n++] = (struct layout_target){upstream->name, address};
             layout->target_values[position++] = (uint32_t)value;
         }
+        for (size_t j = upstream->n_targets; j < slots_of(upstream); j++) {
+            layout->targets[n] = (struct layout_target){upstream->name, NULL};
+            layout->target_values[position++] = (uint32_t)n++;
+        }
     }
     layout->n_values[DIMENSION_TARGET] = n;
+}
+
+void layout_name_target(struct metrics_layout *layout, const struct upstream_config *upstream,
+                        const struct target_config *target, const char *address)
+{
+    layout->targets[layout_target(layout, upstream, target)].address = address;
 }
 
 void layout_init(struct metrics_layout *layout, const struct config *config)
@@ -71,6 +90,7 @@ void layout_init(struct metrics_layout *layout, const struct config *config)
     layout->n_values[DIMENSION_LISTENER] = config->n_listeners;
     layout->n_values[DIMENSION_PROTOCOL] = _METRICS_PROTOCOL_MAX;
     layout->n_values[DIMENSION_OUTCOME] = _METRICS_TRY_MAX;
+    layout->n_values[DIMENSION_UPSTREAM] = config->n_upstreams;
     number_routes(layout);
     number_targets(layout);
 
@@ -115,6 +135,9 @@ static size_t add_labels(const struct metrics_layout *layout, enum metric_dimens
     case DIMENSION_PROTOCOL:
         ret[0] = (struct metric_label){"protocol", metrics_protocol_to_string((enum metrics_protocol)value)};
         return 1;
+    case DIMENSION_UPSTREAM:
+        ret[0] = (struct metric_label){"upstream", layout->config->upstreams[value]->name};
+        return 1;
     case DIMENSION_TARGET:
         ret[0] = (struct metric_label){"upstream", layout->targets[value].upstream};
         ret[1] = (struct metric_label){"target", layout->targets[value].address};
@@ -143,6 +166,19 @@ size_t layout_labels(const struct metrics_layout *layout, enum metric metric, si
     for (size_t d = 0; d < METRIC_MAX_DIMENSIONS; d++)
         n_labels += add_labels(layout, dimensions[d], values[d], &ret[n_labels]);
     return n_labels;
+}
+
+bool layout_is_named(const struct metrics_layout *layout, enum metric metric, size_t series)
+{
+    const enum metric_dimension *dimensions = metric_families[metric].dimensions;
+    bool named = true;
+    for (size_t d = METRIC_MAX_DIMENSIONS; d-- > 0;) {
+        const size_t n = layout->n_values[dimensions[d]], value = series % n;
+        if (dimensions[d] == DIMENSION_TARGET)
+            named = named && layout->targets[value].address;
+        series /= n;
+    }
+    return named;
 }
 
 static bool find_route(const struct metrics_layout *layout, const char *name, size_t *ret)
@@ -179,7 +215,7 @@ static bool find_by_labels(const struct metrics_layout *layout, enum metric_dime
         bool same = true;
         for (size_t i = 0; i < n && same; i++) {
             const char *given = label_value(userdata, labels[i].name);
-            same = given && streq(given, labels[i].value);
+            same = given && labels[i].value && streq(given, labels[i].value);
         }
         if (same) {
             *ret = value;

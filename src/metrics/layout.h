@@ -28,7 +28,7 @@ struct metrics_layout {
     const char **routes; /* names by value; the last one, "", is for requests that no route took */
     struct layout_target {
         const char *upstream;
-        const char *address;
+        const char *address; /* NULL: nothing is called this, its series are not exposed */
     } * targets;
 };
 
@@ -51,10 +51,16 @@ static inline size_t layout_target(const struct metrics_layout *layout,
     return layout->target_values[layout->target_first[upstream->index] + target->index];
 }
 
+/* A target that came later has a name now, which must stay valid; or, with NULL, has none any more. */
+void layout_name_target(struct metrics_layout *layout, const struct upstream_config *upstream,
+                        const struct target_config *target, const char *address);
+
 /* The labels of a series, in the order of its dimensions. Returns how many. The strings live as long as the
  * layout. */
 size_t layout_labels(const struct metrics_layout *layout, enum metric metric, size_t series,
                      struct metric_label ret[LAYOUT_MAX_LABELS]);
+/* Whether a series is about something that has a name. */
+bool layout_is_named(const struct metrics_layout *layout, enum metric metric, size_t series);
 /* The other way: the series whose labels have the values that `label_value` tells (NULL: there is no such
  * label). False when there is none. */
 bool layout_find(const struct metrics_layout *layout, enum metric metric,

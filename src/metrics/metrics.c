@@ -16,6 +16,7 @@ static const char *const try_names[_METRICS_TRY_MAX] = {
     [TRY_CLOSED_EARLY] = "closed_early",
     [TRY_BAD_RESPONSE] = "bad_response",
     [TRY_FIRST_BYTE_TIMEOUT] = "first_byte_timeout",
+    [TRY_TIMEOUT] = "try_timeout",
     [TRY_BETWEEN_BYTES_TIMEOUT] = "between_bytes_timeout",
     [TRY_TRUNCATED] = "truncated",
     [TRY_CANCELLED] = "cancelled",
@@ -108,12 +109,15 @@ void metrics_request_end(struct metrics_shard *shard, const struct route_config 
         return;
     assert(method < _METHOD_MAX);
     size_t r = layout_route(shard->layout, route), class = class_of(status);
-    count(shard, METRIC_REQUESTS_IN_FLIGHT, 0, UINT64_MAX); /* less one */
     count(shard, METRIC_REQUESTS, (r * _METHOD_MAX + method) * LAYOUT_N_CLASSES + class, 1);
     count(shard, METRIC_CLASS_TOTALS, class, 1);
     count_duration(shard, METRIC_REQUEST_DURATION, r, duration);
     count(shard, METRIC_REQUEST_BYTES, r, bytes_in);
     count(shard, METRIC_RESPONSE_BYTES, r, bytes_out);
+    /* Last: whoever sees that nothing is in flight sees what it came to. */
+    metrics_cell *in_flight = &shard->cells[shard->layout->first[METRIC_REQUESTS_IN_FLIGHT]];
+    atomic_store_explicit(in_flight, atomic_load_explicit(in_flight, memory_order_relaxed) - 1,
+                          memory_order_release);
 }
 
 void metrics_connection_adopt(struct metrics_shard *shard, const struct listener_config *listener,
@@ -160,6 +164,52 @@ void metrics_pool_change(struct metrics_shard *shard, const struct upstream_conf
     if (shard)
         count(shard, METRIC_POOL_IDLE, layout_target(shard->layout, upstream, target),
               (uint64_t)(int64_t)change);
+}
+
+void metrics_retry(struct metrics_shard *shard, const struct upstream_config *upstream)
+{
+    if (shard)
+        count(shard, METRIC_RETRIES, upstream->index, 1);
+}
+
+void metrics_hold(struct metrics_shard *shard, const struct upstream_config *upstream)
+{
+    if (shard)
+        count(shard, METRIC_HELD_TOTAL, upstream->index, 1);
+}
+
+void metrics_hold_expired(struct metrics_shard *shard, const struct upstream_config *upstream)
+{
+    if (shard)
+        count(shard, METRIC_HOLD_EXPIRED, upstream->index, 1);
+}
+
+void metrics_name_target(struct metrics *metrics, const struct upstream_config *upstream,
+                         const struct target_config *target, const char *address)
+{
+    layout_name_target(&metrics->layout, upstream, target, address);
+}
+
+/* In the shard that belongs to no worker. */
+static void set(struct metrics *metrics, enum metric metric, size_t series, uint64_t value)
+{
+    metrics_cell *cell = &metrics->shards[metrics->n_shards]->cells[metrics->layout.first[metric] + series];
+    atomic_store_explicit(cell, value, memory_order_relaxed);
+}
+
+void metrics_set_held(struct metrics *metrics, const struct upstream_config *upstream, uint64_t requests,
+                      uint64_t bytes)
+{
+    set(metrics, METRIC_HELD, upstream->index, requests);
+    set(metrics, METRIC_HELD_BYTES, upstream->index, bytes);
+}
+
+void metrics_set_target(struct metrics *metrics, const struct upstream_config *upstream,
+                        const struct target_config *target, bool ready, unsigned breaker)
+{
+    const size_t t = layout_target(&metrics->layout, upstream, target);
+    set(metrics, METRIC_TARGET_READY, t, ready);
+    set(metrics, METRIC_BREAKER_STATE, t, breaker);
 }
 
 void metrics_request_cut(struct metrics_shard *shard)

@@ -28,6 +28,7 @@ enum metrics_try {
     TRY_CLOSED_EARLY,
     TRY_BAD_RESPONSE,
     TRY_FIRST_BYTE_TIMEOUT,
+    TRY_TIMEOUT, /* of one try; another may follow */
     TRY_BETWEEN_BYTES_TIMEOUT,
     TRY_TRUNCATED,
     TRY_CANCELLED, /* the client went away */
@@ -65,8 +66,23 @@ void metrics_try_end(struct metrics_shard *shard, const struct upstream_config *
 /* Idle connections in the pool of a target: +1, -1. */
 void metrics_pool_change(struct metrics_shard *shard, const struct upstream_config *upstream,
                          const struct target_config *target, int change);
+/* A try that was not the request's first. */
+void metrics_retry(struct metrics_shard *shard, const struct upstream_config *upstream);
+/* A request began to wait for a target; it was told that there is none. */
+void metrics_hold(struct metrics_shard *shard, const struct upstream_config *upstream);
+void metrics_hold_expired(struct metrics_shard *shard, const struct upstream_config *upstream);
 /* A request that was ended by us: at the drain deadline. */
 void metrics_request_cut(struct metrics_shard *shard);
+
+/* What is known elsewhere and told when somebody asks. Only the thread that reads does this. `address` names
+ * a target that came later, and must stay valid; with NULL it is gone. */
+void metrics_name_target(struct metrics *metrics, const struct upstream_config *upstream,
+                         const struct target_config *target, const char *address);
+void metrics_set_held(struct metrics *metrics, const struct upstream_config *upstream, uint64_t requests,
+                      uint64_t bytes);
+/* `breaker`: 0 closed, 1 half-open, 2 open. */
+void metrics_set_target(struct metrics *metrics, const struct upstream_config *upstream,
+                        const struct target_config *target, bool ready, unsigned breaker);
 
 /* Sums over all shards, with what was inherited (transfer.h). */
 struct metrics_totals {

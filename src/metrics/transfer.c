@@ -46,6 +46,8 @@ static json_t *describe_labels(const struct metrics *metrics, enum metric metric
 
 static void take_series(struct metrics *metrics, enum metric metric, size_t series, json_t *list)
 {
+    if (!layout_is_named(&metrics->layout, metric, series))
+        return;
     const size_t stride = layout_stride(metric);
     const size_t first = metrics->layout.first[metric] + series * stride;
     uint64_t changes[LAYOUT_HISTOGRAM_CELLS];

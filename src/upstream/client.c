@@ -28,6 +28,7 @@ static_assert(BUFFER_SIZE >= RESPONSE_HEAD_MAX, "a head fits into a buffer");
 
 enum client_state {
     CLIENT_CONNECTING,
+    CLIENT_STANDING, /* connect_only: it must not end for a while */
     CLIENT_HEAD,
     CLIENT_BODY,
     CLIENT_SWITCHED,
@@ -89,6 +90,7 @@ const char *client_error_to_string(enum client_error error)
         [CLIENT_CLOSED_EARLY] = "closed without a response",
         [CLIENT_BAD_RESPONSE] = "not a valid response",
         [CLIENT_FIRST_BYTE_TIMEOUT] = "no response in time",
+        [CLIENT_TRY_TIMEOUT] = "no response in the time of one try",
         [CLIENT_BETWEEN_BYTES_TIMEOUT] = "the response body stalled",
         [CLIENT_TRUNCATED] = "closed before the response was whole",
     };
@@ -209,12 +211,43 @@ static int begin_request(struct client *c)
     return send_request(c);
 }
 
+/* There is a connection, which is all that was asked for, or has to stand for a while. */
+static void be_connected(struct client *c)
+{
+    if (c->request.stand > 0) {
+        c->state = CLIENT_STANDING;
+        connection_read_start(c->connection);
+        connection_set_deadline(c->connection, usec_add(now_monotonic(), c->request.stand));
+        return;
+    }
+    c->connection = connection_free(c->connection);
+    over(c);
+}
+
+/* Whatever is to be read while it stands: an end, or a greeting, which is as good as silence. */
+static void on_standing(struct client *c)
+{
+    char byte;
+    ssize_t size = recv(connection_fd(c->connection), &byte, 1, MSG_DONTWAIT);
+
+    if (size < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (size > 0) {
+        c->connection = connection_free(c->connection);
+        over(c);
+    } else {
+        fail(c, CLIENT_CLOSED_EARLY, size < 0 ? errno : 0, NULL);
+    }
+}
+
 static void on_connect(void *owner, int error)
 {
     struct client *c = owner;
 
     if (error) {
         fail(c, error == ETIMEDOUT ? CLIENT_CONNECT_TIMEOUT : CLIENT_CONNECT_FAILED, error, NULL);
+    } else if (c->request.connect_only) {
+        be_connected(c);
     } else {
         int r = begin_request(c);
         if (r < 0)
@@ -409,14 +442,27 @@ static bool receive(struct client *c)
 static void on_readable(void *owner)
 {
     struct client *c = owner;
-    if (receive(c))
+    if (c->state == CLIENT_STANDING) {
+        on_standing(c);
         pump(c);
+    } else if (receive(c)) {
+        pump(c);
+    }
 }
 
 static void on_deadline(void *owner)
 {
     struct client *c = owner;
 
+    if (c->state == CLIENT_STANDING) {
+        on_standing(c); /* it may have ended while the loop was held up */
+        if (c->state == CLIENT_STANDING) {
+            c->connection = connection_free(c->connection);
+            over(c);
+        }
+        pump(c);
+        return;
+    }
     /* When the loop was held up, what was waited for may have come meanwhile. */
     if (!receive(c))
         return;
@@ -517,9 +563,17 @@ struct client *client_start(struct client_pool *pool, const struct client_reques
         c->connection = connection_new(pool->context, pool, pool->generation);
         connection_set_owner(c->connection, &client_events, c);
         c->state = CLIENT_CONNECTING;
-        r = connection_open(c->connection, &pool->target->address, pool->upstream->connect_timeout);
+        r = connection_open(c->connection, &pool->target->address,
+                            request->connect_timeout ? request->connect_timeout
+                                                     : pool->upstream->connect_timeout);
         if (r == -EINPROGRESS)
             return c;
+        if (r == 0 && request->connect_only) {
+            be_connected(c);
+            if (c->state == CLIENT_OVER)
+                pump_soon(c);
+            return c;
+        }
         if (r < 0) {
             fail(c, r == -ETIMEDOUT ? CLIENT_CONNECT_TIMEOUT : CLIENT_CONNECT_FAILED, -r, NULL);
             pump_soon(c);
@@ -548,8 +602,22 @@ bool client_is_reused(const struct client *c)
     return c->outcome.reused;
 }
 
+bool client_has_sent(const struct client *c)
+{
+    return c->written > 0;
+}
+
 void client_cancel(struct client *c)
 {
+    client_free(c);
+}
+
+void client_abandon(struct client *c, struct client_outcome *ret)
+{
+    *ret = c->outcome;
+    ret->error = CLIENT_TRY_TIMEOUT;
+    ret->sent = c->written > 0;
+    ret->duration = now_monotonic() - c->started;
     client_free(c);
 }
 

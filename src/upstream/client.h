@@ -28,6 +28,7 @@ enum client_error {
     CLIENT_CLOSED_EARLY,       /* closed or reset before a whole response head came */
     CLIENT_BAD_RESPONSE,       /* what came is not HTTP/1, or its framing is ambiguous */
     CLIENT_FIRST_BYTE_TIMEOUT, /* no response head in time */
+    CLIENT_TRY_TIMEOUT,        /* the caller gave it up: client_abandon() */
     CLIENT_BETWEEN_BYTES_TIMEOUT, /* the body stalled */
     CLIENT_TRUNCATED,             /* closed or reset before the body was whole */
     _CLIENT_ERROR_MAX,
@@ -78,11 +79,14 @@ struct client_callbacks {
 
 /* The bytes must stay valid until on_done, or until the client is cancelled or stolen. */
 struct client_request {
-    struct slice head;         /* serialised: request line, fields, empty line */
-    struct slice body;         /* whole; may be empty */
-    bool is_head;              /* the response has no body */
-    bool is_upgrade;           /* a 101 is acceptable; otherwise it is CLIENT_BAD_RESPONSE */
-    bool fresh;                /* do not use a pooled connection */
+    struct slice head;      /* serialised: request line, fields, empty line */
+    struct slice body;      /* whole; may be empty */
+    bool is_head;           /* the response has no body */
+    bool is_upgrade;        /* a 101 is acceptable; otherwise it is CLIENT_BAD_RESPONSE */
+    bool fresh;             /* do not use a pooled connection */
+    bool connect_only;      /* CLIENT_OK when there is a connection, which is closed then: head is not sent */
+    usec_t stand;           /* … and for how long it must stand before that; 0: not at all */
+    usec_t connect_timeout; /* 0: the upstream's */
     usec_t first_byte_timeout; /* 0: the upstream's */
 };
 
@@ -93,15 +97,24 @@ int client_context_new(struct client_context **ret, struct st_h2o_evloop_t *loop
 struct client_context *client_context_free(struct client_context *context);
 
 /* `context`, `upstream` and `target` must outlive the pool. `on_pool_change` (optional) hears of idle
- * connections coming (+1) and going (-1). */
+ * connections coming (+1) and going (-1), `on_connection` (optional) of all, from before they are opened,
+ * which is within client_start(), until they are closed.
+ */
 struct client_pool *client_pool_new(struct client_context *context, const struct upstream_config *upstream,
                                     const struct target_config *target,
-                                    void (*on_pool_change)(void *userdata, int change), void *userdata);
+                                    void (*on_pool_change)(void *userdata, int change),
+                                    void (*on_connection)(void *userdata, int change), void *userdata);
+/* For what on_pool_change and on_connection get from now on. */
+void client_pool_set_userdata(struct client_pool *pool, void *userdata);
 /* Closes the idle connections. No exchange may be under way. Accepts NULL, returns NULL. */
 struct client_pool *client_pool_free(struct client_pool *pool);
 /* Closes the idle connections; exchanges under way go on, and their connections are closed afterwards.
  * Connections made from now on are kept as before. */
 void client_pool_drain(struct client_pool *pool);
+/* Closes the idle connection that was used longest ago, if there is one. */
+void client_pool_close_one(struct client_pool *pool);
+/* Whether an idle connection can be had. Those that the target has closed are no longer kept then. */
+bool client_pool_has_idle(struct client_pool *pool);
 /* Exchanges under way, and idle connections kept. */
 size_t client_pool_active(const struct client_pool *pool);
 size_t client_pool_idle(const struct client_pool *pool);
@@ -114,9 +127,13 @@ struct client *client_start(struct client_pool *pool, const struct client_reques
 void client_continue(struct client *client);
 /* Whether its connection came from the pool. */
 bool client_is_reused(const struct client *client);
+/* Whether the kernel has taken anything of the request. */
+bool client_has_sent(const struct client *client);
 /* Ends the exchange at once: its connection is closed, no callback follows. What a callback was given is not
  * valid any more, also within that callback. */
 void client_cancel(struct client *client);
+/* The same when the caller's patience is at an end: what is known of it then, as CLIENT_TRY_TIMEOUT. */
+void client_abandon(struct client *client, struct client_outcome *ret);
 /* After on_head with 101: takes the socket, which is not being read and whose input buffer holds what came
  * after the head. The client is gone afterwards, as by client_cancel(). The caller closes the socket. */
 struct st_h2o_socket_t *client_steal(struct client *client);

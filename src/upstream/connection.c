@@ -6,6 +6,7 @@
 
 #include "upstream/context.h"
 #include "upstream/h2o.h"
+#include "upstream/pool.h"
 
 /* A Unix socket whose backlog is full refuses with EAGAIN and tells nobody when there is room again. */
 #define RETRY_FIRST (1 * USEC_PER_MSEC)
@@ -33,6 +34,7 @@ struct connection *connection_new(struct client_context *context, struct client_
     c->generation = generation;
     c->deadline = (struct deadline)DEADLINE_INIT;
     list_init(&c->idle);
+    pool_count(pool, +1);
     return c;
 }
 
@@ -44,6 +46,7 @@ struct connection *connection_free(struct connection *c)
     deadlines_remove(&c->context->deadlines, &c->deadline);
     if (c->socket)
         h2o_socket_close(c->socket);
+    pool_count(c->pool, -1);
     free(c);
     return NULL;
 }

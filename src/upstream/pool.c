@@ -24,7 +24,8 @@ static const struct connection_events idle_events = {
 
 struct client_pool *client_pool_new(struct client_context *context, const struct upstream_config *upstream,
                                     const struct target_config *target,
-                                    void (*on_pool_change)(void *userdata, int change), void *userdata)
+                                    void (*on_pool_change)(void *userdata, int change),
+                                    void (*on_connection)(void *userdata, int change), void *userdata)
 {
     struct client_pool *pool = xcalloc(1, sizeof(*pool));
 
@@ -32,6 +33,7 @@ struct client_pool *client_pool_new(struct client_context *context, const struct
     pool->upstream = upstream;
     pool->target = target;
     pool->on_change = on_pool_change;
+    pool->on_connection = on_connection;
     pool->userdata = userdata;
     list_init(&pool->idle);
     context->n_pools++;
@@ -56,6 +58,17 @@ void client_pool_drain(struct client_pool *pool)
         close_idle(pool, list_entry(pool->idle.next, struct connection, idle));
 }
 
+void client_pool_close_one(struct client_pool *pool)
+{
+    if (!list_is_empty(&pool->idle))
+        close_idle(pool, list_entry(pool->idle.prev, struct connection, idle));
+}
+
+void client_pool_set_userdata(struct client_pool *pool, void *userdata)
+{
+    pool->userdata = userdata;
+}
+
 size_t client_pool_active(const struct client_pool *pool)
 {
     return pool->n_active;
@@ -66,22 +79,28 @@ size_t client_pool_idle(const struct client_pool *pool)
     return pool->n_idle;
 }
 
-struct connection *pool_take(struct client_pool *pool)
+bool client_pool_has_idle(struct client_pool *pool)
 {
     while (!list_is_empty(&pool->idle)) {
         struct connection *connection = list_entry(pool->idle.next, struct connection, idle);
-        if (!connection_is_quiet(connection)) {
-            close_idle(pool, connection);
-            continue;
-        }
-        list_unlink(&connection->idle);
-        pool->n_idle--;
-        connection_set_deadline(connection, USEC_INFINITY);
-        if (pool->on_change)
-            pool->on_change(pool->userdata, -1);
-        return connection;
+        if (connection_is_quiet(connection))
+            return true;
+        close_idle(pool, connection);
     }
-    return NULL;
+    return false;
+}
+
+struct connection *pool_take(struct client_pool *pool)
+{
+    if (!client_pool_has_idle(pool))
+        return NULL;
+    struct connection *connection = list_entry(pool->idle.next, struct connection, idle);
+    list_unlink(&connection->idle);
+    pool->n_idle--;
+    connection_set_deadline(connection, USEC_INFINITY);
+    if (pool->on_change)
+        pool->on_change(pool->userdata, -1);
+    return connection;
 }
 
 void pool_give(struct client_pool *pool, struct connection *connection, usec_t idle_max)

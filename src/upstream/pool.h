@@ -12,12 +12,20 @@ struct client_pool {
     const struct upstream_config *upstream;
     const struct target_config *target;
     void (*on_change)(void *userdata, int change);
+    void (*on_connection)(void *userdata, int change);
     void *userdata;
     struct list idle; /* of struct connection; used last comes first */
     size_t n_idle;
     size_t n_active;     /* exchanges under way */
     unsigned generation; /* draining begins a new one; connections of older ones are not kept */
 };
+
+/* A connection is about to be opened (+1), or is closed, or was not opened after all (-1). */
+static inline void pool_count(const struct client_pool *pool, int change)
+{
+    if (pool->on_connection)
+        pool->on_connection(pool->userdata, change);
+}
 
 /* A connection that is still good, and now the caller's; NULL when there is none. */
 struct connection *pool_take(struct client_pool *pool);

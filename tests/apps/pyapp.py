@@ -7,6 +7,7 @@ connections, finishes what is in progress, and ends. Its endpoints are those of 
 
 import argparse
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -33,10 +34,33 @@ class Request:
         return int(self.query.get(name, default))
 
 
+class Ledger:
+    """What the app has executed, in a file that outlives it: a line for each request, "ID", or "ID KEY" where the request
+    had an Idempotency-Key. Keys in the file are known from the start: they tell what a predecessor has executed."""
+
+    def __init__(self, path):
+        self.file = open(path, "a+b", buffering=0)
+        self.file.seek(0)
+        text = self.file.read()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):  # what a power failure left of a line was never answered
+            self.file.truncate(whole)
+        lines = (line.decode().partition(" ") for line in text[:whole].splitlines())
+        self.recorded = {key: request_id for request_id, _, key in lines if key}
+        self.running = set()
+
+    def record(self, request_id, key):
+        self.file.write(f"{request_id} {key}\n".encode() if key else f"{request_id}\n".encode())
+        os.fdatasync(self.file.fileno())
+        if key:
+            self.recorded[key] = request_id
+
+
 class App:
     def __init__(self, options):
         self.name = options.name
-        self.ledger = open(options.ledger, "ab", buffering=0) if options.ledger else None
+        self.ledger = Ledger(options.ledger) if options.ledger else None
+        self.broken = options.broken
         self.draining = asyncio.Event()
         self.connections = set()
 
@@ -63,12 +87,30 @@ class App:
         return await self.root(request)
 
     async def write_ledger(self, request):
-        line = request.fields.get("x-request-id", "").encode() + b"\n"
-        if not self.ledger or len(line) == 1:
+        request_id, key = request.fields.get("x-request-id"), request.fields.get("idempotency-key")
+        if not self.ledger or not request_id:
             return 400, {}, b"/ledger needs --ledger and an X-Request-ID\n"
-        self.ledger.write(line)
-        os.fdatasync(self.ledger.fileno())
-        return 200, {}, line
+        if key and not re.fullmatch(r'"[^"\n]*"', key):
+            return 400, {}, b"Idempotency-Key is a quoted string\n"
+        if key in self.ledger.recorded:
+            return 200, {"Idempotent-Replayed": "true"}, self.ledger.recorded[key].encode() + b"\n"
+        if key in self.ledger.running:
+            return 409, {}, b"the first request with this key is still running\n"
+        self.ledger.running.add(key or request_id)
+        try:
+            if pause := request.number("ms", 0):
+                await asyncio.sleep(pause / 1000)
+            self.ledger.record(request_id, key)
+        finally:
+            self.ledger.running.discard(key or request_id)
+        return 200, {}, request_id.encode() + b"\n"
+
+    async def hang(self, request):
+        await asyncio.Event().wait()
+
+    async def set_broken(self, request):
+        self.broken = request.number("on", 1) != 0
+        return 200, {}, b"done\n"
 
     async def stream(self, request):
         async def events():
@@ -91,9 +133,12 @@ class App:
     ROUTES = {
         "/": root, "/healthz": healthz, "/echo": echo, "/slow": slow, "/big": big, "/close": close,
         "/ledger": write_ledger, "/stream": stream, "/chunked": chunked,
+        "/hang": hang, "/break": set_broken,
     }
 
     async def answer(self, request):
+        if self.broken and request.path != "/break":
+            return 500, {}, b"broken\n"
         if re.fullmatch(r"/status/[2-5]\d\d", request.path):
             return await self.status(request)
         route = self.ROUTES.get(request.path)
@@ -191,6 +236,11 @@ def open_sockets(addresses):
 
 async def run(options):
     app = App(options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, app.draining.set)
+    if options.start_delay:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(app.draining.wait(), options.start_delay / 1000)
     sockets = open_sockets(options.listen)
     if not sockets:
         raise SystemExit("pyapp: nothing to listen on: give --listen, or start it by a socket unit")
@@ -198,8 +248,6 @@ async def run(options):
     for sock in sockets:
         start = asyncio.start_unix_server if sock.family == socket.AF_UNIX else asyncio.start_server
         servers.append(await start(app.serve, sock=sock, limit=1 << 20, backlog=1024))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, app.draining.set)
     notify("READY=1")
     await app.draining.wait()
     notify("STOPPING=1")
@@ -215,6 +263,8 @@ def main():
                         help="127.0.0.1:9002, [::1]:9002 or unix:/path; may be repeated")
     parser.add_argument("--name", default="pyapp")
     parser.add_argument("--ledger", metavar="FILE", help="where /ledger writes")
+    parser.add_argument("--start-delay", type=int, default=0, metavar="MS", help="listen, and be ready, so late")
+    parser.add_argument("--broken", action="store_true", help="answer 500 to everything, until POST /break?on=0")
     asyncio.run(run(parser.parse_args()))
 
 

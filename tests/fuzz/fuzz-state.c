@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct plan plan = {.config = &config, .tls = no_tls};
     struct lineage lineage = {0};
     const struct state_parts parts = {.plan = &plan,
-                                      .health = health_new(&config),
+                                      .roster = roster_new(&(struct roster_options){.config = &config}, 0),
                                       .lineage = &lineage,
                                       .metrics = metrics_new(&config, 1)};
     check(&parts, document);
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(&parts, document);
     json_decref(own);
     json_decref(document);
-    health_free(parts.health);
+    roster_free(parts.roster);
     metrics_free(parts.metrics);
     return 0;
 }

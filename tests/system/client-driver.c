@@ -388,7 +388,8 @@ int main(int argc, char *argv[])
     driver.loop = h2o_evloop_create();
     if (client_context_new(&driver.context, driver.loop) < 0)
         return 1;
-    driver.pool = client_pool_new(driver.context, &driver.upstream, &driver.target, on_pool_change, &driver);
+    driver.pool =
+        client_pool_new(driver.context, &driver.upstream, &driver.target, on_pool_change, NULL, &driver);
 
     while (fgets(line, sizeof(line), stdin)) {
         line[strcspn(line, "\n")] = '\0';

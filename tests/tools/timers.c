@@ -98,7 +98,7 @@ struct timer *timers_pop(struct timers *timers, usec_t now)
 
 int timers_wait(const struct timers *timers, usec_t now)
 {
-    if (timers->n == 0)
+    if (timers->n == 0 || timers->heap[0]->queued == USEC_INFINITY)
         return -1;
     usec_t left = (usec_sub(timers->heap[0]->queued, now) + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
     return left > INT_MAX ? INT_MAX : (int)left;

@@ -11,17 +11,28 @@ static struct listener_config sample_listeners[] = {
 };
 
 static struct target_config sample_orders_targets[] = {
-    {.address.text = (char *)"unix:/run/orders/blue.sock", .index = 0, .weight = 1},
-    {.address.text = (char *)"127.0.0.1:9001", .index = 1, .weight = 2},
-    {.address.text = (char *)"127.0.0.1:9001", .index = 2, .weight = 1},
+    {.address.text = (char *)"unix:/run/orders/blue.sock", .address.size = 1, .index = 0, .weight = 1},
+    {.address.text = (char *)"127.0.0.1:9001", .address.size = 1, .index = 1, .weight = 2},
+    {.address.text = (char *)"127.0.0.1:9001", .address.size = 1, .index = 2, .weight = 1},
 };
 static struct target_config sample_users_targets[] = {
-    {.address.text = (char *)"127.0.0.1:9001", .index = 0, .weight = 1},
+    {.address.text = (char *)"127.0.0.1:9001", .address.size = 1, .index = 0, .weight = 1},
 };
-static struct upstream_config sample_orders = {
-    .name = (char *)"orders", .index = 0, .targets = sample_orders_targets, .n_targets = 3};
-static struct upstream_config sample_users = {
-    .name = (char *)"users", .index = 1, .targets = sample_users_targets, .n_targets = 1};
+static struct upstream_config sample_orders = {.name = (char *)"orders",
+                                               .index = 0,
+                                               .targets = sample_orders_targets,
+                                               .n_targets = 3,
+                                               .n_slots = 5,
+                                               .health = {.max_failures = 3, .rise = 1, .fall = 3},
+                                               .hold = 1000000,
+                                               .hold_max = 10,
+                                               .hold_max_size = 1000};
+static struct upstream_config sample_users = {.name = (char *)"users",
+                                              .index = 1,
+                                              .targets = sample_users_targets,
+                                              .n_targets = 1,
+                                              .n_slots = 1,
+                                              .health = {.max_failures = 3, .rise = 1, .fall = 3}};
 static struct upstream_config *sample_upstreams[] = {&sample_orders, &sample_users};
 
 static struct route_config sample_read_orders = {

@@ -10,7 +10,7 @@
 
 struct fixture {
     struct metrics *metrics;
-    struct health *health;
+    struct roster *roster;
     struct admin *admin;
     struct admin_snapshot snapshot;
     struct handler_reply reply;
@@ -53,10 +53,10 @@ static int setup(void **state)
     };
     f->wedged = UINT32_MAX;
     f->metrics = metrics_new(&sample_config, 2);
-    f->health = health_new(&sample_config);
+    f->roster = roster_new(&(struct roster_options){.config = &sample_config, .metrics = f->metrics}, 0);
     f->admin = admin_new(&(struct admin_options){.config = &sample_config,
                                                  .metrics = f->metrics,
-                                                 .health = f->health,
+                                                 .roster = f->roster,
                                                  .snapshot = take_snapshot,
                                                  .wedge = wedge,
                                                  .userdata = f});
@@ -70,7 +70,7 @@ static int teardown(void **state)
     json_decref(f->json);
     strbuf_deinit(&f->reply.body);
     admin_free(f->admin);
-    health_free(f->health);
+    roster_free(f->roster);
     metrics_free(f->metrics);
     free(f);
     return 0;
@@ -200,10 +200,17 @@ static void test_status_counts(void **state)
 static void test_status_of_a_target_that_is_down(void **state)
 {
     struct fixture *f = *state;
-    assert_true(health_note(f->health, &sample_orders, &sample_orders_targets[1], false));
+    struct roster_slot slot;
+    struct roster_permit permit;
+    assert_true(roster_look(f->roster, &sample_orders, 1, &slot));
+    assert_true(roster_begin(f->roster, &sample_orders, slot.target, 0, &permit));
+    roster_end(f->roster, &sample_orders, slot.target, &permit,
+               &(struct try_report){.verdict = VERDICT_REFUSED}, 0);
     json_t *status = ask_json(f, "/v1/status");
     assert_true(json_is_true(at(status, "upstreams.0.targets.0.up")));
     assert_true(json_is_false(at(status, "upstreams.0.targets.1.up")));
+    assert_json_string(status, "upstreams.0.targets.0.observed", "unknown");
+    assert_json_string(status, "upstreams.0.targets.1.observed", "down");
 }
 
 static void test_status_while_draining(void **state)

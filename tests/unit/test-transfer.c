@@ -10,7 +10,6 @@
 #include "metrics/metrics.h"
 #include "metrics/transfer.h"
 #include "sample-config.h"
-#include "upstream/health.h"
 
 static void count_some(struct metrics *metrics, unsigned n)
 {
@@ -139,34 +138,6 @@ static void test_counters_do_not_wrap_around(void **state)
     metrics_free(metrics);
 }
 
-static void test_health(void **state)
-{
-    struct health *first = health_new(&sample_config), *second = health_new(&sample_config);
-    health_note(first, &sample_orders, &sample_orders_targets[1], false);
-    json_t *document = health_export(first);
-    health_import(second, document);
-    assert_false(health_is_up(second, &sample_orders, &sample_orders_targets[1]));
-    assert_true(health_is_up(second, &sample_orders, &sample_orders_targets[0]));
-    assert_true(health_is_up(second, &sample_users, &sample_users_targets[0]));
-    json_decref(document);
-
-    static const char *const odd[] = {"7",
-                                      "[]",
-                                      "{\"orders\": 7}",
-                                      "{\"orders\": {\"127.0.0.1:9001\": true}}",
-                                      "{\"orders\": {\"127.0.0.1:9001\": {\"up\": \"yes\"}}}",
-                                      "{\"gone\": {\"127.0.0.1:9001\": {\"up\": true}}}"};
-    for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
-        document = json_loads(odd[i], JSON_DECODE_ANY, NULL);
-        health_import(second, document);
-        assert_false(health_is_up(second, &sample_orders, &sample_orders_targets[1]));
-        json_decref(document);
-    }
-    health_import(second, NULL);
-    health_free(first);
-    health_free(second);
-}
-
 static void test_lineage(void **state)
 {
     struct lineage first = {.reloads = 3, .reloads_failed = 1, .moved = 70, .last.start = 5000}, second = {0};
@@ -208,7 +179,6 @@ int main(void)
         cmocka_unit_test(test_counters_go_on),
         cmocka_unit_test(test_documents_that_make_no_sense),
         cmocka_unit_test(test_counters_do_not_wrap_around),
-        cmocka_unit_test(test_health),
         cmocka_unit_test(test_lineage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

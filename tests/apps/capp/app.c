@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -80,24 +81,36 @@ static int watch_signals(struct app *app)
     return 0;
 }
 
+/* As one that has much to load before it listens; a signal ends the wait, and is left to the loop. */
+static void start_slowly(const struct app *app)
+{
+    struct pollfd signals = {.fd = app->signal_fd, .events = POLLIN};
+    usec_t delay = app->options->start_delay;
+    if (delay > 0 && poll(&signals, 1, (int)(delay / USEC_PER_MSEC)) < 0)
+        fputs("capp: cannot wait, ignoring\n", stderr);
+}
+
 int app_init(struct app *app, const struct app_options *options)
 {
-    *app = (struct app){.options = options, .epoll_fd = -1, .signal_fd = -1, .ledger_fd = -1};
+    *app = (struct app){.options = options, .epoll_fd = -1, .signal_fd = -1, .broken = options->broken};
+    app->ledger = LEDGER_INIT(app->ledger);
     app->drain_timer.due = USEC_INFINITY;
     list_init(&app->connections);
     app->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (app->epoll_fd < 0)
         return -errno;
     if (options->ledger) {
-        app->ledger_fd = open(options->ledger, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-        if (app->ledger_fd < 0) {
-            int r = -errno;
+        int r = ledger_open(&app->ledger, options->ledger);
+        if (r < 0) {
             fprintf(stderr, "capp: %s: %s\n", options->ledger, strerror(-r));
             return r;
         }
     }
     int r = watch_signals(app);
-    return r < 0 ? r : open_listeners(app);
+    if (r < 0)
+        return r;
+    start_slowly(app);
+    return open_listeners(app);
 }
 
 static void close_listeners(struct app *app)
@@ -113,7 +126,7 @@ void app_deinit(struct app *app)
         connection_free(list_entry(i, struct connection, link));
     close_listeners(app);
     timers_deinit(&app->timers);
-    close_and_forget(&app->ledger_fd);
+    ledger_deinit(&app->ledger);
     close_and_forget(&app->signal_fd);
     close_and_forget(&app->epoll_fd);
 }
@@ -166,7 +179,6 @@ static void bury(struct app *app)
 int app_loop(struct app *app)
 {
     bool given_up = false;
-    usleep((useconds_t)app->options->start_delay);
     sd_notify(0, "READY=1");
     while (!given_up && !(app->draining && app->n_connections == 0)) {
         struct epoll_event events[BATCH];

@@ -3,12 +3,13 @@
  * shape that a response can have, and on request misbehaves in each way an app can. The list of endpoints is
  * in endpoints.c. */
 
+#include "ledger.h"
 #include "timers.h"
 #include "util/list.h"
 #include "util/slice.h"
 #include "util/strbuf.h"
 
-#define APP_LISTENERS 8
+#define APP_LISTENERS 64
 
 struct app_options {
     const char *name; /* says X-App in every response */
@@ -18,20 +19,24 @@ struct app_options {
     const char *prefix;    /* of paths, taken off if it is there; or NULL */
     uint64_t max_requests; /* per connection, which is then closed without a word; 0: any number */
     usec_t idle_timeout;   /* an idle connection is closed without a word; USEC_INFINITY: never */
-    usec_t start_delay;    /* before it is ready */
+    usec_t start_delay;    /* before it listens, and is ready */
     usec_t drain_timeout;  /* from SIGTERM to giving up what still runs */
+    usec_t work;           /* on each request, during which nothing else is done */
+    bool broken;           /* from the start */
 };
 
 struct app {
     const struct app_options *options;
     struct timers timers;
-    int epoll_fd, signal_fd, ledger_fd;
+    struct ledger ledger;
+    int epoll_fd, signal_fd;
     int listeners[APP_LISTENERS];
     size_t n_listeners;
     struct list connections;
     size_t n_connections;
     bool draining;
     bool unhealthy;    /* what /healthz says */
+    bool broken;       /* everything is answered with 500 */
     uint64_t accepted; /* connections */
     uint64_t requests;
     uint64_t in_flight;

@@ -43,6 +43,7 @@ static void die(struct connection *c)
     if (c->phase == PHASE_BODY || c->phase == PHASE_ANSWER)
         c->app->aborted += c->counted;
     uncount(c);
+    ledger_abandon(&c->app->ledger, c);
     c->dead = true;
     c->app->n_connections--;
     close_and_forget(&c->fd);
@@ -108,8 +109,12 @@ static const char *reason_of(int status)
         return "No Content";
     case 304:
         return "Not Modified";
+    case 400:
+        return "Bad Request";
     case 404:
         return "Not Found";
+    case 409:
+        return "Conflict";
     case 500:
         return "Internal Server Error";
     case 503:
@@ -359,7 +364,7 @@ static void serve(struct connection *c)
 {
     c->phase = PHASE_ANSWER;
     c->step = 0;
-    endpoint_find(c->path)->serve(c);
+    endpoint_serve(c);
 }
 
 static bool read_body(struct connection *c)

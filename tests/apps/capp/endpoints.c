@@ -185,21 +185,67 @@ static void serve_close(struct connection *c)
     serve_root(c);
 }
 
-/* The promise of a database: answered means written down. */
-static void serve_ledger(struct connection *c)
+static bool is_quoted(struct slice key)
+{
+    return key.size >= 2 && key.data[0] == '"' && key.data[key.size - 1] == '"';
+}
+
+static void answer_recorded(struct connection *c, struct slice id)
+{
+    char fields[128];
+    snprintf(fields, sizeof(fields), "Idempotent-Replayed: true\r\nContent-Length: %zu\r\n\r\n", id.size + 1);
+    answer_head(c, 200, "text/plain", fields);
+    if (!c->is_head) {
+        strbuf_add_slice(&c->out, id);
+        strbuf_add_char(&c->out, '\n');
+    }
+    answer_end(c);
+}
+
+static void resume_ledger(struct connection *c)
 {
     struct slice id = request_field(c, "x-request-id");
-    char line[256];
-    if (c->app->ledger_fd < 0 || !id.data || id.size + 1 > sizeof(line)) {
-        answer_text(c, 400, "/ledger needs --ledger and an X-Request-ID\n");
-        return;
-    }
-    int n = snprintf(line, sizeof(line), "%.*s\n", (int)id.size, id.data);
-    if (write(c->app->ledger_fd, line, (size_t)n) != n || fdatasync(c->app->ledger_fd) < 0) {
+    char line[LEDGER_TEXT_MAX + 1];
+    if (ledger_record(&c->app->ledger, id, request_field(c, "idempotency-key")) < 0) {
+        ledger_abandon(&c->app->ledger, c);
         answer_text(c, 500, "the ledger cannot be written\n");
         return;
     }
-    answer(c, 200, "text/plain", slice_make(line, (size_t)n));
+    memcpy(line, id.data, id.size);
+    line[id.size] = '\n';
+    answer(c, 200, "text/plain", slice_make(line, id.size + 1));
+}
+
+/* The promise of a database: answered means written down, and what has a key is done once. */
+static void serve_ledger(struct connection *c)
+{
+    struct ledger *ledger = &c->app->ledger;
+    struct slice id = request_field(c, "x-request-id"), key = request_field(c, "idempotency-key"), done;
+    if (ledger->fd < 0 || !id.data || id.size > LEDGER_TEXT_MAX) {
+        answer_text(c, 400, "/ledger needs --ledger and an X-Request-ID\n");
+        return;
+    }
+    if (key.data && (!is_quoted(key) || key.size > LEDGER_TEXT_MAX)) {
+        answer_text(c, 400, "Idempotency-Key is a quoted string\n");
+        return;
+    }
+    if (key.data) {
+        enum ledger_state state = ledger_look_up(ledger, key, &done);
+        if (state == LEDGER_RECORDED) {
+            answer_recorded(c, done);
+            return;
+        }
+        if (state == LEDGER_RUNNING) {
+            answer_text(c, 409, "the first request with this key is still running\n");
+            return;
+        }
+        ledger_begin(ledger, key, c);
+    }
+    usec_t pause = query_number(c, "ms", 0) * USEC_PER_MSEC;
+    if (pause > 0)
+        answer_later(c, pause, resume_ledger);
+    else
+        resume_ledger(c);
 }
 
 static void serve_stats(struct connection *c)
@@ -219,6 +265,12 @@ static void serve_stats(struct connection *c)
 }
 
 /* --- misbehaviour --- */
+
+static void serve_break(struct connection *c)
+{
+    c->app->broken = query_number(c, "on", 1) != 0;
+    answer_text(c, 200, "done\n");
+}
 
 static void serve_abort(struct connection *c)
 {
@@ -283,8 +335,10 @@ static const struct endpoint endpoints[] = {
     {"/trailers", "chunks and trailers", serve_trailers, BODY_IGNORED},
     {"/early-hints", "103, and after ?ms= 200", serve_early_hints, BODY_IGNORED},
     {"/close", "Connection: close", serve_close, BODY_IGNORED},
-    {"/ledger", "writes the request's id to disk before it answers", serve_ledger, BODY_IGNORED},
+    {"/ledger", "writes the id, after ?ms=, to disk, once for an Idempotency-Key", serve_ledger,
+     BODY_IGNORED},
     {"/stats", "what this app has seen", serve_stats, BODY_IGNORED},
+    {"/break", "?on=1: answers 500 to everything else; ?on=0", serve_break, BODY_IGNORED},
     {"/abort", "closes without an answer", serve_abort, BODY_IGNORED},
     {"/reset", "resets without an answer", serve_reset, BODY_IGNORED},
     {"/truncated", "closes within the body", serve_truncated, BODY_IGNORED},
@@ -318,4 +372,15 @@ const struct endpoint *endpoint_find(struct slice path)
             return &endpoints[i];
     }
     return &not_found;
+}
+
+void endpoint_serve(struct connection *c)
+{
+    const struct endpoint *endpoint = endpoint_find(c->path);
+    if (c->app->options->work > 0)
+        usleep((useconds_t)c->app->options->work);
+    if (c->app->broken && endpoint->serve != serve_break)
+        answer_text(c, 500, "broken\n");
+    else
+        endpoint->serve(c);
 }

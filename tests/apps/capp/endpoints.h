@@ -18,3 +18,5 @@ struct endpoint {
 
 /* The endpoint for a path; never NULL. */
 const struct endpoint *endpoint_find(struct slice path);
+/* Has the request answered by its endpoint, unless the app is broken. */
+void endpoint_serve(struct connection *c);

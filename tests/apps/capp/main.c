@@ -13,8 +13,10 @@ static const char help[] =
     "      --prefix=/PATH       taken off the paths of requests that have it\n"
     "      --max-requests=N     close a connection, unannounced, after N requests\n"
     "      --idle-timeout=MS    close a connection, unannounced, when it was idle so long\n"
-    "      --start-delay=MS     be ready so late\n"
+    "      --start-delay=MS     listen, and be ready, so late\n"
     "      --drain-timeout=MS   after SIGTERM, give up what still runs then [30000]\n"
+    "      --work=MS            work so long on each request, on one at a time\n"
+    "      --broken             answer 500 to everything, until POST /break?on=0\n"
     "      --help\n";
 
 static int parse_number(const char *option, const char *text, uint64_t *ret)
@@ -41,13 +43,15 @@ static int parse(struct app_options *o, int argc, char **argv)
         {"start-delay", required_argument, NULL, 's'},
         {"prefix", required_argument, NULL, 'p'},
         {"drain-timeout", required_argument, NULL, 'd'},
+        {"work", required_argument, NULL, 'w'},
+        {"broken", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
     int option, index = 0;
     while ((option = getopt_long(argc, argv, "", options, &index)) != -1) {
         uint64_t n = 0;
-        if (strchr("misd", option) && parse_number(options[index].name, optarg, &n) < 0)
+        if (strchr("misdw", option) && parse_number(options[index].name, optarg, &n) < 0)
             return -EINVAL;
         if (option == 'l' && o->n_listen < APP_LISTENERS)
             o->listen[o->n_listen++] = optarg;
@@ -65,6 +69,10 @@ static int parse(struct app_options *o, int argc, char **argv)
             o->start_delay = n * USEC_PER_MSEC;
         else if (option == 'd')
             o->drain_timeout = n * USEC_PER_MSEC;
+        else if (option == 'w')
+            o->work = n * USEC_PER_MSEC;
+        else if (option == 'b')
+            o->broken = true;
         else if (option == 'h') {
             fputs(help, stdout);
             return 1;

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,7 +31,11 @@ var (
 	name    = flag.String("name", "ginapp", "said in X-App and by GET /")
 	ledger  = flag.String("ledger", "", "where /ledger writes")
 	timeout = flag.Duration("shutdown", 30*time.Second, "how long SIGTERM waits for what is in progress")
+	delay   = flag.Duration("start-delay", 0, "listen, and be ready, so late")
+	broken  = flag.Bool("broken", false, "answer 500 to everything, until POST /break?on=0")
 )
+
+var isBroken atomic.Bool
 
 func number(c *gin.Context, key string, fallback int) int {
 	n, err := strconv.Atoi(c.Query(key))
@@ -94,25 +100,119 @@ func status(c *gin.Context) {
 	c.String(code, "as asked\n")
 }
 
-func ledgerHandler(file *os.File) gin.HandlerFunc {
-	var lock sync.Mutex
-	return func(c *gin.Context) {
-		id := c.GetHeader("X-Request-ID")
-		if file == nil || id == "" {
-			c.String(http.StatusBadRequest, "/ledger needs -ledger and an X-Request-ID\n")
+// ledgerFile is what the app has executed, in a file that outlives it: a line for each request, "ID", or "ID KEY"
+// where the request had an Idempotency-Key. Keys in the file are known from the start: they tell what a predecessor
+// has executed.
+type ledgerFile struct {
+	lock     sync.Mutex
+	file     *os.File
+	recorded map[string]string // the id for a key
+	running  map[string]bool   // keys
+}
+
+func openLedger(path string) (*ledgerFile, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return nil, err
+	}
+	// What a power failure left of a line was never answered.
+	if whole := bytes.LastIndexByte(text, '\n') + 1; whole < len(text) {
+		text = text[:whole]
+		if err := file.Truncate(int64(whole)); err != nil {
+			return nil, err
+		}
+	}
+	ledger := &ledgerFile{file: file, recorded: map[string]string{}, running: map[string]bool{}}
+	for _, line := range strings.Split(string(text), "\n") {
+		if id, key, found := strings.Cut(line, " "); found {
+			ledger.recorded[key] = id
+		}
+	}
+	return ledger, nil
+}
+
+// begin says what is known of a key; if nothing is, the request with it is running from now on.
+func (ledger *ledgerFile) begin(key string) (recorded string, running bool) {
+	ledger.lock.Lock()
+	defer ledger.lock.Unlock()
+	recorded, running = ledger.recorded[key], ledger.running[key]
+	if recorded == "" && !running {
+		ledger.running[key] = true
+	}
+	return
+}
+
+func (ledger *ledgerFile) end(key string) {
+	ledger.lock.Lock()
+	defer ledger.lock.Unlock()
+	delete(ledger.running, key)
+}
+
+func (ledger *ledgerFile) record(id, key string) error {
+	ledger.lock.Lock()
+	defer ledger.lock.Unlock()
+	if _, err := fmt.Fprintln(ledger.file, strings.TrimSpace(id+" "+key)); err != nil {
+		return err
+	}
+	if err := syscall.Fdatasync(int(ledger.file.Fd())); err != nil {
+		return err
+	}
+	if key != "" {
+		ledger.recorded[key] = id
+	}
+	return nil
+}
+
+// handle keeps the promise of a database: answered means written down, and what has a key is done once.
+func (ledger *ledgerFile) handle(c *gin.Context) {
+	id, key := c.GetHeader("X-Request-ID"), c.GetHeader("Idempotency-Key")
+	if ledger == nil || id == "" {
+		c.String(http.StatusBadRequest, "/ledger needs -ledger and an X-Request-ID\n")
+		return
+	}
+	if key != "" {
+		if len(key) < 2 || key[0] != '"' || key[len(key)-1] != '"' {
+			c.String(http.StatusBadRequest, "Idempotency-Key is a quoted string\n")
 			return
 		}
-		lock.Lock()
-		defer lock.Unlock()
-		if _, err := fmt.Fprintln(file, id); err != nil || syscall.Fdatasync(int(file.Fd())) != nil {
-			c.String(http.StatusInternalServerError, "the ledger cannot be written\n")
+		recorded, running := ledger.begin(key)
+		if recorded != "" {
+			c.Header("Idempotent-Replayed", "true")
+			c.String(http.StatusOK, "%s\n", recorded)
 			return
 		}
-		c.String(http.StatusOK, "%s\n", id)
+		if running {
+			c.String(http.StatusConflict, "the first request with this key is still running\n")
+			return
+		}
+		defer ledger.end(key)
+	}
+	time.Sleep(time.Duration(number(c, "ms", 0)) * time.Millisecond)
+	if ledger.record(id, key) != nil {
+		c.String(http.StatusInternalServerError, "the ledger cannot be written\n")
+		return
+	}
+	c.String(http.StatusOK, "%s\n", id)
+}
+
+// setBroken is how everything is answered with 500, and no longer.
+func setBroken(c *gin.Context) {
+	isBroken.Store(number(c, "on", 1) != 0)
+	c.String(http.StatusOK, "done\n")
+}
+
+func refuseWhenBroken(c *gin.Context) {
+	if isBroken.Load() && c.Request.URL.Path != "/break" {
+		c.String(http.StatusInternalServerError, "broken\n")
+		c.Abort()
 	}
 }
 
-func routes(file *os.File) http.Handler {
+func routes(entries *ledgerFile) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.Use(gin.Recovery(), func(c *gin.Context) {
@@ -120,7 +220,7 @@ func routes(file *os.File) http.Handler {
 		if id := c.GetHeader("X-Request-ID"); id != "" {
 			c.Header("X-Request-ID", id)
 		}
-	})
+	}, refuseWhenBroken)
 	engine.GET("/", hello)
 	engine.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	engine.Any("/echo", echo)
@@ -132,7 +232,9 @@ func routes(file *os.File) http.Handler {
 	})
 	engine.GET("/close", func(c *gin.Context) { c.Header("Connection", "close"); hello(c) })
 	engine.Any("/status/:code", status)
-	engine.Any("/ledger", ledgerHandler(file))
+	engine.Any("/ledger", entries.handle)
+	engine.Any("/hang", func(c *gin.Context) { <-c.Request.Context().Done() })
+	engine.Any("/break", setBroken)
 	return engine
 }
 
@@ -165,20 +267,25 @@ func main() {
 	flag.Parse()
 	log.SetFlags(0)
 	log.SetPrefix("ginapp: ")
-	var file *os.File
+	isBroken.Store(*broken)
+	var entries *ledgerFile
 	if *ledger != "" {
 		var err error
-		if file, err = os.OpenFile(*ledger, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644); err != nil {
+		if entries, err = openLedger(*ledger); err != nil {
 			log.Fatal(err)
 		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	select {
+	case <-time.After(*delay):
+	case <-ctx.Done():
 	}
 	listener, err := listen()
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Handler: routes(file)}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
+	server := &http.Server{Handler: routes(entries)}
 	go func() {
 		if err := server.Serve(listener); err != http.ErrServerClosed {
 			log.Fatal(err)

@@ -54,6 +54,7 @@ static void end_request(struct connection *c, enum outcome outcome, int os_error
         .outcome = outcome,
         .status = answered ? c->response.status : 0,
         .os_error = os_error,
+        .connection = c->index,
         .reused = c->carried > 0,
     };
     memcpy(loss.id, c->id, sizeof(c->id));

@@ -5,7 +5,7 @@
 
 static int report(struct run *run)
 {
-    int r = run_close_ledger(run);
+    int r = run_close_files(run);
     if (r < 0)
         return r;
     if (run->options->json)

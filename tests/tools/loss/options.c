@@ -22,6 +22,7 @@ static const char help[] =
     "      --method=METHOD       [GET, POST if there is a body]\n"
     "      --body=BYTES          size of the request body, which begins with the request's id\n"
     "      --header='NAME: VALUE'  a further field; may be repeated\n"
+    "      --idempotency-key     a field of that name: the request's id, quoted\n"
     "      --verify              the response body must contain the request's id (in its first 4096 bytes)\n"
     "      --verify-echo         the response body must be the request body\n"
     "      --timeout=SECONDS     for a response, from its request [30]\n"
@@ -30,6 +31,10 @@ static const char help[] =
     "      --idle=N              open N connections, send one request on each, keep them idle; at SIGUSR1 "
     "(or\n"
     "                            after --idle-for=SECONDS) send another on each, and end\n"
+    "      --at-once             with --idle: the other requests all at the same time, not 64 at a time\n"
+    "      --outcomes=FILE       a line for each request: its id, its status or how else it ended, the "
+    "microseconds\n"
+    "                            that took, the number of the connection\n"
     "      --ledger=FILE         write the ids of requests answered 2xx, one per line\n"
     "      --json                the report as JSON\n"
     "      --progress            a line per second on stderr\n"
@@ -116,12 +121,15 @@ enum {
     OPT_METHOD,
     OPT_BODY,
     OPT_HEADER,
+    OPT_IDEMPOTENCY_KEY,
     OPT_VERIFY,
     OPT_VERIFY_ECHO,
     OPT_TIMEOUT,
     OPT_CONNECT_TIMEOUT,
     OPT_IDLE,
     OPT_IDLE_FOR,
+    OPT_AT_ONCE,
+    OPT_OUTCOMES,
     OPT_LEDGER,
     OPT_JSON,
     OPT_PROGRESS,
@@ -141,12 +149,15 @@ static const struct option long_options[] = {
     {"method", required_argument, NULL, OPT_METHOD},
     {"body", required_argument, NULL, OPT_BODY},
     {"header", required_argument, NULL, OPT_HEADER},
+    {"idempotency-key", no_argument, NULL, OPT_IDEMPOTENCY_KEY},
     {"verify", no_argument, NULL, OPT_VERIFY},
     {"verify-echo", no_argument, NULL, OPT_VERIFY_ECHO},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"connect-timeout", required_argument, NULL, OPT_CONNECT_TIMEOUT},
     {"idle", required_argument, NULL, OPT_IDLE},
     {"idle-for", required_argument, NULL, OPT_IDLE_FOR},
+    {"at-once", no_argument, NULL, OPT_AT_ONCE},
+    {"outcomes", required_argument, NULL, OPT_OUTCOMES},
     {"ledger", required_argument, NULL, OPT_LEDGER},
     {"json", no_argument, NULL, OPT_JSON},
     {"progress", no_argument, NULL, OPT_PROGRESS},
@@ -190,6 +201,9 @@ static int parse_option(struct options *o, int option, const char *name, const c
         return parse_count(name, value, 0, UINT64_C(1) << 32, &o->body_size);
     case OPT_HEADER:
         return add_header(o, name, value);
+    case OPT_IDEMPOTENCY_KEY:
+        o->idempotency_key = true;
+        return 0;
     case OPT_VERIFY:
         o->verify_id = true;
         return 0;
@@ -202,6 +216,12 @@ static int parse_option(struct options *o, int option, const char *name, const c
         return parse_seconds(name, value, &o->connect_timeout);
     case OPT_IDLE_FOR:
         return parse_seconds(name, value, &o->idle_for);
+    case OPT_AT_ONCE:
+        o->at_once = true;
+        return 0;
+    case OPT_OUTCOMES:
+        o->outcomes = value;
+        return 0;
     case OPT_LEDGER:
         o->ledger = value;
         return 0;
@@ -259,6 +279,10 @@ int options_parse(struct options *ret, int argc, char **argv)
         fputs("loss: --idle sends two requests on each connection; --requests, --duration and --rate do not "
               "go with it\n",
               stderr);
+        return -EINVAL;
+    }
+    if (ret->at_once && !ret->idle) {
+        fputs("loss: --at-once goes with --idle only\n", stderr);
         return -EINVAL;
     }
     if (!ret->idle && ret->requests == 0 && ret->duration == USEC_INFINITY)

@@ -24,8 +24,11 @@ struct options {
     usec_t connect_timeout;
     uint64_t per_connection; /* requests after which the client itself closes; 0: never */
     bool verify_id, verify_echo;
+    bool idempotency_key; /* each request has one, which is its id in quotes */
     const char *ledger;
+    const char *outcomes;
     bool idle;
+    bool at_once;    /* the second requests, with --idle */
     usec_t idle_for; /* USEC_INFINITY: until SIGUSR1 */
     bool json, progress;
     uint64_t seed;

@@ -18,6 +18,10 @@ void request_template_init(struct request_template *request, const struct option
     for (size_t i = 0; i < options->n_headers; i++)
         strbuf_addf(&request->before_id, "%s\r\n", options->headers[i]);
     strbuf_add_string(&request->before_id, "X-Request-ID: ");
+    if (options->idempotency_key) {
+        strbuf_add_string(&request->before_key, "\r\nIdempotency-Key: \"");
+        strbuf_add_char(&request->after_id, '"');
+    }
     if (request->body_size > 0)
         strbuf_addf(&request->after_id, "\r\nContent-Length: %zu", request->body_size);
     strbuf_add_string(&request->after_id, "\r\n\r\n");
@@ -31,6 +35,7 @@ void request_template_init(struct request_template *request, const struct option
 void request_template_deinit(struct request_template *request)
 {
     strbuf_deinit(&request->before_id);
+    strbuf_deinit(&request->before_key);
     strbuf_deinit(&request->after_id);
     free(TAKE_PTR(request->padding));
 }
@@ -44,9 +49,15 @@ void request_format_id(const struct request_template *request, uint64_t n, char 
     id[REQUEST_ID_SIZE] = '\0';
 }
 
+static size_t key_size(const struct request_template *request)
+{
+    return request->before_key.size > 0 ? REQUEST_ID_SIZE : 0;
+}
+
 size_t request_size(const struct request_template *request)
 {
-    return request->before_id.size + REQUEST_ID_SIZE + request->after_id.size + request->body_size;
+    return request->before_id.size + REQUEST_ID_SIZE + request->before_key.size + key_size(request) +
+           request->after_id.size + request->body_size;
 }
 
 size_t request_parts(const struct request_template *request, const char *id, size_t sent,
@@ -55,6 +66,8 @@ size_t request_parts(const struct request_template *request, const char *id, siz
     struct slice all[REQUEST_PARTS] = {
         slice_make(request->before_id.data, request->before_id.size),
         slice_make(id, REQUEST_ID_SIZE),
+        slice_make(request->before_key.data, request->before_key.size),
+        slice_make(id, key_size(request)),
         slice_make(request->after_id.data, request->after_id.size),
         slice_make(id, request->id_in_body),
         slice_make(request->padding, request->body_size - request->id_in_body),

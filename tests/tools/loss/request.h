@@ -8,11 +8,12 @@
 #include "util/strbuf.h"
 
 #define REQUEST_ID_SIZE 28 /* 16 hexadecimal digits of the run, '-', 11 decimal digits */
-#define REQUEST_PARTS 5
+#define REQUEST_PARTS 7
 
 struct request_template {
     char run[17];                 /* the run's part of the id, random */
     struct strbuf before_id;      /* request line and fields up to the value of X-Request-ID */
+    struct strbuf before_key;     /* from there to within the quotes of Idempotency-Key; empty without it */
     struct strbuf after_id;       /* the rest of the head */
     char *padding;                /* what follows the id in the body */
     size_t body_size, id_in_body; /* all of the body; as much of the id as fits into it */

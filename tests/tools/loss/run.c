@@ -10,7 +10,8 @@
 /* Nobody listens: trying again at once would count thousands of refusals of one short outage. */
 #define PAUSE_AFTER_FAILURE (10 * USEC_PER_MSEC)
 
-/* With --idle, requests in progress at a time: a burst of thousands would measure the listening queue. */
+/* With --idle, requests in progress at a time: a burst of thousands would measure the listening queue. With
+ * --at-once the burst is what is wanted, but over connections that are there already. */
 #define IDLE_IN_FLIGHT 64
 
 static int raise_descriptor_limit(unsigned connections)
@@ -48,6 +49,26 @@ static int watch_signals(struct run *run)
     return epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, run->signal_fd, &event) < 0 ? -errno : 0;
 }
 
+static int open_file(const char *path, FILE **ret)
+{
+    if (!path)
+        return 0;
+    *ret = fopen(path, "we");
+    if (*ret)
+        return 0;
+    int r = -errno;
+    fprintf(stderr, "loss: %s: %s\n", path, strerror(-r));
+    return r;
+}
+
+static int close_file(const char *path, FILE **file)
+{
+    if (!*file || fclose(TAKE_PTR(*file)) == 0)
+        return 0;
+    fprintf(stderr, "loss: %s: %s\n", path, strerror(errno));
+    return -EIO;
+}
+
 int run_init(struct run *run, const struct options *options)
 {
     *run = (struct run){.options = options,
@@ -59,11 +80,9 @@ int run_init(struct run *run, const struct options *options)
     int r = raise_descriptor_limit(options->connections);
     if (r < 0)
         return r;
-    if (options->ledger && !(run->ledger = fopen(options->ledger, "we"))) {
-        r = -errno;
-        fprintf(stderr, "loss: %s: %s\n", options->ledger, strerror(-r));
+    if ((r = open_file(options->ledger, &run->ledger)) < 0 ||
+        (r = open_file(options->outcomes, &run->outcomes)) < 0)
         return r;
-    }
     run->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (run->epoll_fd < 0 || watch_signals(run) < 0) {
         r = -errno;
@@ -76,13 +95,11 @@ int run_init(struct run *run, const struct options *options)
     return 0;
 }
 
-int run_close_ledger(struct run *run)
+int run_close_files(struct run *run)
 {
-    if (run->ledger && fclose(TAKE_PTR(run->ledger)) != 0) {
-        fprintf(stderr, "loss: %s: %s\n", run->options->ledger, strerror(errno));
-        return -EIO;
-    }
-    return 0;
+    int ledger = close_file(run->options->ledger, &run->ledger);
+    int outcomes = close_file(run->options->outcomes, &run->outcomes);
+    return ledger < 0 ? ledger : outcomes;
 }
 
 void run_deinit(struct run *run)
@@ -94,6 +111,8 @@ void run_deinit(struct run *run)
     timers_deinit(&run->timers);
     if (run->ledger)
         fclose(run->ledger);
+    if (run->outcomes)
+        fclose(run->outcomes);
     close_and_forget(&run->signal_fd);
     close_and_forget(&run->epoll_fd);
     request_template_deinit(&run->request);
@@ -179,7 +198,8 @@ static void announce_parked(struct run *run)
 static void step_idle(struct run *run)
 {
     unsigned n = run->options->connections;
-    while (!run->stopping && run->phase != IDLE_PARKED && run->next < n && run->active < IDLE_IN_FLIGHT) {
+    unsigned in_flight = run->options->at_once && run->phase == IDLE_ASKING ? n : IDLE_IN_FLIGHT;
+    while (!run->stopping && run->phase != IDLE_PARKED && run->next < n && run->active < in_flight) {
         struct connection *c = &run->connections[run->next++];
         run->active++;
         run->begun++;
@@ -222,11 +242,22 @@ static void idle_request_ended(struct run *run, const struct loss *loss)
 
 /* --- both --- */
 
+static void write_outcome(FILE *file, const struct loss *loss)
+{
+    char status[16];
+    snprintf(status, sizeof(status), "%d", loss->status);
+    bool is_whole = loss->outcome <= OUTCOME_5XX;
+    fprintf(file, "%s %s %llu %u\n", loss->id, is_whole ? status : outcome_to_string(loss->outcome),
+            (unsigned long long)loss->after, loss->connection);
+}
+
 void run_request_ended(struct run *run, struct connection *c, const struct loss *loss)
 {
     tally_add(&run->tally, loss, usec_add(run->tally.started, loss->at));
     if (loss->outcome == OUTCOME_2XX && run->ledger)
         fprintf(run->ledger, "%s\n", loss->id);
+    if (run->outcomes)
+        write_outcome(run->outcomes, loss);
     if (run->options->idle)
         idle_request_ended(run, loss);
     else

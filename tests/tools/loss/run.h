@@ -21,7 +21,7 @@ struct run {
     struct tally tally;
     struct timers timers;
     int epoll_fd, signal_fd;
-    FILE *ledger;
+    FILE *ledger, *outcomes; /* or NULL */
     struct connection *connections;
     usec_t deadline; /* no request begins after it; with --idle, when the second round begins */
     usec_t interval; /* between two requests of one connection, with --rate; else 0 */
@@ -48,8 +48,8 @@ void run_deinit(struct run *run);
 /* Until all is done, or was interrupted. */
 int run_loop(struct run *run) _warn_unused_;
 
-/* Flushes and closes the ledger; what cannot be written is an error, said on stderr. */
-int run_close_ledger(struct run *run) _warn_unused_;
+/* Flushes and closes the ledger and the outcomes; what cannot be written is an error, said on stderr. */
+int run_close_files(struct run *run) _warn_unused_;
 
 /* A connection tells that its request ended; it is WAITING again. */
 void run_request_ended(struct run *run, struct connection *c, const struct loss *loss);

@@ -36,6 +36,7 @@ struct loss {
     enum outcome outcome;
     int status; /* 0: none */
     int os_error;
+    unsigned connection;
     bool reused; /* the connection had carried a request before */
     char id[48];
 };
