@@ -122,11 +122,12 @@ def meson_tests(name, suite):
     return results
 
 
-def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=900):
+def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=900, processes=1):
     report = BUILD / f"{directory}-{Path(build).name}.xml"
     report.unlink(missing_ok=True)
     done = run([*wrapper, "/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-                f"--junit-xml={report}", SOURCE / "tests" / directory, *arguments], timeout, check=False,
+                f"--junit-xml={report}", *(["-n", processes, "--dist", "loadfile"] if processes > 1 else []),
+                SOURCE / "tests" / directory, *arguments], timeout, check=False,
                environment={"HOLDFAST_BUILD": str(build), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
     if not report.exists():
         raise Failure(done.stdout)
@@ -205,7 +206,8 @@ LAYERS = {
     "fuzz": ("the corpus of each fuzz target, replayed under the sanitizers",
              [("asan", lambda: meson_tests("asan", "fuzz"))]),
     "system": ("the programs as they are, without systemd",
-               [(name, lambda name=name: pytest("system", built(name), wrapper=without_address_randomisation()))
+               [(name, lambda name=name: pytest("system", built(name), processes=2,
+                                                     wrapper=without_address_randomisation()))
                 for name in ("normal", "asan", "tsan")]),
     "package": ("the Debian package builds, and runs its unit tests",
                 [("dpkg-buildpackage", lambda: one(package))]),

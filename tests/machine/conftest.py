@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import package, root
+from harness import apps, package, root
 from harness.loss import LossClient
 from harness.machine import Machine, why_not
 
@@ -42,15 +42,24 @@ def deb(request):
 
 
 @pytest.fixture(scope="session")
-def loss_binary(request, directory):
+def built(directory):
+    """A function that builds a program of the tests, such as tests/tools/loss, and returns its path."""
+    build = Path(os.environ.get("HOLDFAST_BUILD") or directory / "build")
+    environment = dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin")
+
+    def program(target):
+        if not (build / "build.ninja").exists():
+            subprocess.run(["meson", "setup", build, SOURCE], check=True, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run(["ninja", "-C", build, target], check=True, stdout=subprocess.DEVNULL, env=environment)
+        return build / target
+
+    return program
+
+
+@pytest.fixture(scope="session")
+def loss_binary(request, built):
     given = request.config.getoption("--loss")
-    if given:
-        return Path(given).resolve()
-    build = directory / "build"
-    path = "/usr/sbin:/usr/bin:/sbin:/bin"
-    for command in (["meson", "setup", build, SOURCE], ["ninja", "-C", build, "tests/tools/loss"]):
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=dict(os.environ, PATH=path))
-    return build / "tests/tools/loss"
+    return Path(given).resolve() if given else built("tests/tools/loss")
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +102,17 @@ def machine(installed, directory):
 def loss_client(loss_binary):
     """A function that makes a loss client for a machine."""
     return lambda machine, *options, **more: LossClient(machine, loss_binary, *options, **more)
+
+
+@pytest.fixture
+def app(machine, built):
+    """A function that starts one of the apps of tests/apps as a service: app("capp", port, start_delay=milliseconds)."""
+    def start(kind, instance, **more):
+        name = apps.KINDS[kind][1]
+        program = apps.SOURCE / name if name == "pyapp.py" else built(f"tests/apps/{name}")
+        return apps.App(machine, kind, program, instance, **more)
+
+    return start
 
 
 @pytest.hookimpl(hookwrapper=True)

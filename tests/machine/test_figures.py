@@ -17,29 +17,18 @@ import service
 from conftest import install
 from harness import package
 from harness.events import match
+from harness.table import FULL, count, milliseconds, print_table
 
-FULL = os.environ.get("HOLDFAST_FIGURES") == "full"
 BASELINE = 10 if FULL else 3  # seconds
 CLIENTS = Path(__file__).with_name("harness") / "tls_clients.py"
 HTTP2 = Path(__file__).parents[1] / "system"
-
-
-def count(full, small):
-    return full if FULL else small
 
 
 @pytest.fixture(scope="session")
 def table():
     rows = []
     yield rows
-    if rows:
-        print("\n| event | lost | forced reconnects | stall |\n|---|---|---|---|")
-        for row in rows:
-            print("| " + " | ".join(row) + " |")
-
-
-def milliseconds(us):
-    return f"{us / 1000:.1f} ms"
+    print_table(("event", "lost", "forced reconnects", "stall"), rows)
 
 
 def reconnects(report):

@@ -35,7 +35,7 @@ SANITIZER = re.compile(r"(Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer
 # Where stderr is no terminal and not the journal, a record is a line "notice: message (field=value …)".
 ORDINARY = re.compile(r"(\d\d:\d\d:\d\d\.\d{3} )?(notice|info|debug): ")
 # Without a real systemd there is no bus to ask.
-NO_BUS = r"warning: cannot ask systemd for TimeoutStopSec="
+NO_BUS = r"warning: cannot ask systemd for (TimeoutStopSec=|the state of units)"
 
 SD_LISTEN_FDS_START = 3
 HIGH = 200  # descriptors are parked from here on, out of the way of those that are passed

@@ -186,6 +186,9 @@ def test_tries_and_connections_to_an_app(proxy, upstream):
 def test_an_app_that_is_down(proxy, upstream):
     proxy.allow("warning: ")
     upstream.close()
+    proxy.config_path.write_text(proxy.config_path.read_text().replace("[Upstream orders]", "[Upstream orders]\nHoldSec=0"))
+    proxy.reload()
+    proxy.wait_former()
     assert proxy.get("/api/orders/1").status in (502, 503)
     h1.eventually(lambda: metrics(proxy).value("holdfast_requests_in_flight") == 0)
     m = metrics(proxy)

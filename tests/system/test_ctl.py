@@ -63,7 +63,7 @@ STATUS = {
                 {
                     "address": "127.0.0.1:9001",
                     "weight": 1,
-                    "up": False,
+                    "observed": "down",
                     "tries": 43,
                     "by_outcome": {"ok": 41, "cancelled": 1, "truncated": 1},
                     "reused": 40,
@@ -75,6 +75,45 @@ STATUS = {
             ],
         }
     ],
+}
+BUSY = {
+    "address": "127.0.0.1:9001",
+    "origin": "configured",
+    "ready": True,
+    "why": "",
+    "wanted": "ready",
+    "observed": "up",
+    "breaker": {"state": "closed", "calls": 43, "failed": 1, "slow": 0, "failure_rate": 2.3, "slow_rate": 0.0},
+    "unit": {"name": "orders@1.service", "state": "active"},
+    "weight": 3,
+    "active": 4,
+    "connections": 9,
+    "tries": 43,
+    "by_outcome": {"ok": 41, "cancelled": 1, "truncated": 1},
+    "idle": 5,
+    "p50_usec": 400,
+    "p99_usec": 12000,
+}
+SICK = {
+    **BUSY,
+    "address": "unix:/run/orders/green.sock",
+    "origin": "added",
+    "ready": False,
+    "why": "the operator drains it",
+    "wanted": "drain",
+    "observed": "unknown",
+    "breaker": None,
+    "unit": None,
+    "weight": 1,
+    "tries": 0,
+    "by_outcome": {},
+}
+UPSTREAMS = {
+    "upstreams": [
+        {"name": "orders", "paused": False, "held": 0, "held_bytes": 0, "targets": [BUSY, SICK]},
+        {"name": "users", "paused": True, "held": 1, "held_bytes": 2048, "targets": []},
+        {"name": "mail", "paused": False, "held": 7, "held_bytes": 0, "targets": [{**BUSY, "breaker": {"state": "open"}}]},
+    ]
 }
 HEALTH = {"live": True, "ready": True, "state": "running", "generation": 7, "uptime_usec": 5_000_000}
 METRICS = "# HELP a b\n# TYPE a counter\na 1\n"
@@ -91,8 +130,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def do_POST(self):
+        self.do_GET()
+
     def do_GET(self):
         status, kind, body = self.server.answers[self.path]
+        self.server.asked.append(f"{self.command} {self.path}")
         self.server.seen.append((self.path, dict(self.headers)))
         if body is None:  # never
             self.server.closing.wait()
@@ -110,10 +153,11 @@ class Admin:
     def __init__(self, path):
         self.path = str(path)
         self.server = Server(self.path, Handler)
-        self.server.answers, self.server.seen = {}, []
+        self.server.answers, self.server.seen, self.server.asked = {}, [], []
         self.server.closing = threading.Event()
         self.answer("/v1/status", 200, STATUS)
         self.answer("/v1/health", 200, HEALTH)
+        self.answer("/v1/upstreams", 200, UPSTREAMS)
         self.answer("/metrics", 200, METRICS)
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -250,6 +294,90 @@ def test_an_answer_of_another_shape_is_shown_as_far_as_it_goes(admin, body):
     admin.answer("/v1/status", 200, body)
     result = run("status", admin=admin)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+# upstreams
+
+
+def test_upstreams(admin):
+    result = run("upstreams", admin=admin)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "UPSTREAM TARGET READY WANTED OBSERVED BREAKER WEIGHT ACTIVE IDLE TRIES FAILED P50 P99 WHY".replace(" ", "\t"),
+        "orders\t127.0.0.1:9001\tyes\tready\tup\tclosed\t3\t4\t5\t43\t1\t400us\t12ms\t-",
+        "orders\tunix:/run/orders/green.sock\tno\tdrain\tunknown\t-\t1\t4\t5\t0\t0\t-\t-\tthe operator drains it",
+        "mail\t127.0.0.1:9001\tyes\tready\tup\topen\t3\t4\t5\t43\t1\t400us\t12ms\t-",
+        "users is paused: 1 request waits",
+        "mail: 7 requests wait",
+    ]
+    assert json.loads(run("upstreams", "--json", admin=admin).stdout) == UPSTREAMS
+
+
+def test_upstreams_on_a_terminal(admin):
+    code, output = run_on_terminal("upstreams", admin=admin)
+    assert code == 0
+    assert "\033[33musers is paused: 1 request waits\033[0m" in output
+    assert "\033[33mdrain\033[0m" in output and "\033[33mopen\033[0m" in output and "\033[33mready" not in output
+    plain = re.sub(r"\033\[[0-9;]*m", "", output).splitlines()
+    assert all(line.index("ready") == plain[0].index("WANTED") for line in plain if "yes" in line)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"upstreams": 3}, {"upstreams": [None, 3, {}, {"targets": [{}, 1, {"why": 3, "breaker": 7}], "held": -1}]}]
+)
+def test_upstreams_of_another_shape_are_shown_as_far_as_it_goes(admin, body):
+    admin.answer("/v1/upstreams", 200, body)
+    result = run("upstreams", admin=admin)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+TARGET = "/v1/upstreams/target?upstream=orders&address="
+
+
+@pytest.mark.parametrize(
+    "args,path",
+    [
+        (["127.0.0.1:9001", "drain"], "127.0.0.1:9001&verb=drain"),
+        (["127.0.0.1:9001", "add", "weight=3"], "127.0.0.1:9001&verb=add&weight=3"),
+        (["127.0.0.1:9001", "weight=0", "ready"], "127.0.0.1:9001&weight=0&verb=ready"),
+        (["[::1]:80", "weight=5"], "%5B::1%5D:80&weight=5"),
+        (["unix:/run/a b&c?d=%.sock", "remove"], "unix:/run/a%20b%26c%3Fd%3D%25.sock&verb=remove"),
+        (["ä", "dwon"], "%C3%A4&verb=dwon"),  # what there is to do is the gateway's to know
+    ],
+)
+def test_target(admin, args, path):
+    admin.answer(TARGET + path, 200, {**SICK, "upstream": "orders"})
+    result = run("target", "orders", *args, admin=admin)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert admin.server.asked == ["POST " + TARGET + path]
+    assert result.stdout == (
+        "orders unix:/run/orders/green.sock: wanted drain, weight 1, unknown, takes no requests (the operator drains it)\n"
+    )
+    assert json.loads(run("target", "orders", *args, "--json", admin=admin).stdout)["wanted"] == "drain"
+
+
+def test_target_that_is_removed(admin):
+    answer = {"upstream": "orders", "address": "127.0.0.1:9001", "removed": True}
+    admin.answer(TARGET + "127.0.0.1:9001&verb=remove", 200, answer)
+    assert run("target", "orders", "127.0.0.1:9001", "remove", admin=admin).stdout == "orders 127.0.0.1:9001: removed\n"
+
+
+def test_pause_and_resume(admin):
+    for verb, outcome in (("pause", "is paused: 2 requests wait"), ("resume", "is not paused")):
+        waiting = {"paused": True, "held": 2} if verb == "pause" else {"paused": False, "held": 0}
+        admin.answer(f"/v1/upstreams/{verb}?upstream=or%2Bders", 200, {"name": "or+ders", **waiting})
+        result = run(verb, "or+ders", admin=admin)
+        assert (result.returncode, result.stdout) == (0, f"or+ders {outcome}\n")
+        assert json.loads(run(verb, "or+ders", "--json", admin=admin).stdout)["paused"] == (verb == "pause")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 500])
+def test_a_change_that_is_refused(admin, status):
+    admin.answer("/v1/upstreams/pause?upstream=ordres", status, {"detail": "did you mean 'orders'?"})
+    for options in ([], ["--json"]):
+        result = run("pause", "ordres", *options, admin=admin)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == f"holdfastctl: refused with status {status}: did you mean 'orders'?\n"
 
 
 # health
@@ -406,6 +534,13 @@ def test_check_finds_sbin_and_path(tmp_path):
         ([""], "there is no verb ''"),
         (["status", "x"], "'x' is too much"),
         (["check", "a", "b"], "'b' is too much"),
+        (["pause"], "pause takes NAME"),
+        (["resume", "a", "b"], "'b' is too much"),
+        (["target"], "target takes NAME ADDRESS WORD..."),
+        (["target", "orders", "127.0.0.1:1"], "target takes NAME ADDRESS WORD..."),
+        (["target", "orders", "127.0.0.1:1", "add", "drain"], "'drain': only one of add, remove, "),
+        (["target", "orders", "127.0.0.1:1", "weight=1", "weight=2"], "'weight=2': only one of"),
+        (["target", "orders", "127.0.0.1:1", "add", "weight=1", "x"], "'x' is too much"),
         (["metrics", "--json"], "metrics has no JSON form"),
         (["--timeout", "soon", "health"], "--timeout=soon is not a time span"),
         (["--timeout=0", "health"], "--timeout=0 is not a time span"),

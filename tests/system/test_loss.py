@@ -425,6 +425,30 @@ def test_ledger_has_the_ids_that_were_answered(serve, tmp_path):
     assert (tmp_path / "ledger").read_text().split() == [one for one in answered if one]
 
 
+def test_outcomes_has_every_request(serve, tmp_path):
+    """What became of each, in the order in which they ended, and on which connection."""
+    def script(peer):
+        for response in (OK, OK.replace(b"200", b"503"), b""):
+            peer.request()
+            peer.send(response)
+    loss(serve(script).target, "-n6", f"--outcomes={tmp_path}/outcomes", expect={"2xx": 2, "5xx": 2, "eof": 2})
+    lines = [line.split(" ") for line in (tmp_path / "outcomes").read_text().splitlines()]
+    assert [line[1] for line in lines] == ["200", "503", "eof"] * 2
+    assert len({line[0] for line in lines}) == 6
+    assert all(int(took) < 60_000_000 and connection == "0" for _, _, took, connection in lines)
+
+
+@pytest.mark.parametrize("body", [0, 200000])
+def test_idempotency_key_is_the_id_in_quotes(serve, body):
+    def script(peer):
+        while request := peer.request():
+            fields = dict(line.split(b": ", 1) for line in request[0].split(b"\r\n")[1:])
+            key = b'"%s"' % fields[b"X-Request-ID"]
+            good = fields[b"Idempotency-Key"] == key and len(request[1]) == body
+            peer.send(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 if good else 400))
+    loss(serve(script).target, "-n3", "--idempotency-key", f"--body={body}", expect={"2xx": 3})
+
+
 def test_rate_and_duration(serve):
     report = loss(serve(always(OK)).target, "--rate=200", "-d1", connections=8)
     assert report["lost"] == 0
@@ -483,6 +507,25 @@ def test_idle_connections_that_are_closed(serve):
     assert report["forced_reconnects_unannounced"] == 10
 
 
+def test_idle_connections_that_ask_at_once(serve):
+    """More than it otherwise has in progress at a time: none is answered before all have asked."""
+    everybody = threading.Barrier(100)
+
+    def script(peer):
+        peer.request()
+        peer.send(OK)
+        peer.request()
+        everybody.wait(20)
+        peer.send(OK)
+    with subprocess.Popen([LOSS, "--json", "--idle=100", "--at-once", serve(script).target],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+        assert b"100 connections are idle" in client.stderr.readline()
+        client.send_signal(signal.SIGUSR1)
+        report = json.loads(client.stdout.read())
+    assert client.returncode == 0
+    assert report["idle"]["answered_reused"] == 100
+
+
 def test_sigterm_finishes_what_is_in_progress(serve):
     go = threading.Event()
     begun = threading.Event()
@@ -504,7 +547,7 @@ def test_sigterm_finishes_what_is_in_progress(serve):
 @pytest.mark.parametrize("arguments", [
     [], ["nowhere"], ["127.0.0.1:1", "127.0.0.1:2"], ["-c0", "127.0.0.1:1"], ["--think=5-1", "127.0.0.1:1"],
     ["--path=x", "127.0.0.1:1"], ["--header=x", "127.0.0.1:1"], ["--idle=3", "-n5", "127.0.0.1:1"],
-    ["--nonsense", "127.0.0.1:1"],
+    ["--at-once", "127.0.0.1:1"], ["--nonsense", "127.0.0.1:1"],
 ])
 def test_usage(arguments):
     done = subprocess.run([LOSS, *arguments], capture_output=True, timeout=10)

@@ -20,7 +20,7 @@ def proxy(service, upstream):
     service.listen("http")
     service.listen("admin")
     service.configure(
-        f"[Upstream app]\nTarget={upstream.target}\nConnectTimeoutSec=1s\nFirstByteTimeoutSec=1s\nBetweenBytesTimeoutSec=1s\n"
+        f"[Upstream app]\nTarget={upstream.target}\nConnectTimeoutSec=1s\nFirstByteTimeoutSec=1s\nBetweenBytesTimeoutSec=1s\nHoldSec=300ms\n"
         "[Route /*rest]\nUpstream=app\n",
         gateway="Threads=1",
     )
