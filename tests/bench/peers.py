@@ -2,7 +2,8 @@
 
 Every peer has as many workers (threads or processes) as asked, no access log, keep-alive without a limit of
 requests on both sides, what its documentation has for reloads that lose nothing, and its defaults otherwise. As
-proxies all send X-Forwarded-For and X-Forwarded-Proto. Each serves "/" with a fixed text and "/proxy/" from the backend.
+proxies all send X-Forwarded-For and X-Forwarded-Proto. Each serves "/" with a fixed text and "/proxy/" from the backend,
+which may be several addresses where the peer says so: their turn comes one after the other.
 
 The configuration is the same however the peer is started; what differs is the argument `own`: here it is run in a
 folder without systemd, and ./machine runs it by Debian's unit.
@@ -63,10 +64,11 @@ def answers(port, path="/", body=BODY):
 
 
 class Peer:
-    """One server, run in a folder of its own. `backend` is unix:PATH or HOST:PORT. `reloadable`: run it the way in which
-    it can be reloaded, where that is another."""
+    """One server, run in a folder of its own. `backend` is unix:PATH or HOST:PORT, or several with blanks between.
+    `reloadable`: run it the way in which it can be reloaded, where that is another."""
 
     name = package = program = None
+    takes_several = False  # addresses of a backend
     version_option = "-v"
     reload_seconds = 0  # how long a reload still takes when reload() has returned
 
@@ -156,6 +158,8 @@ class Peer:
 
 class Holdfast(Peer):
     name = "holdfast"
+    takes_several = True
+    balance = None  # its default
     build = None  # the build folder, set by the command line
 
     def __init__(self, *arguments, **options):
@@ -176,7 +180,8 @@ class Holdfast(Peer):
         return "holdfast " + (git.stdout.strip() or "of this tree")
 
     @staticmethod
-    def configuration(port, workers, backend, own=""):  # pylint: disable=unused-argument
+    def configuration(port, workers, backend, own="", balance=None):  # pylint: disable=unused-argument
+        targets = "\n".join(f"Target={address}" for address in backend.split())
         # PoolSize: the connections of one worker may all be in use at once.
         return f"""{own}
 [Gateway]
@@ -188,8 +193,9 @@ IdleTimeoutSec=10min
 Protocol=http
 
 [Upstream app]
-Target={backend}
+{targets}
 PoolSize=128
+{f"Balance={balance}" if balance else ""}
 
 [Route /]
 Respond=200 "{BODY}"
@@ -199,7 +205,8 @@ Upstream=app
 """
 
     def command(self):
-        config = self.write("holdfast.conf", self.configuration(self.port, self.workers, self.backend))
+        text = self.configuration(self.port, self.workers, self.backend, balance=self.balance)
+        config = self.write("holdfast.conf", text)
         return [self.path(), "--config", config]
 
     def environment(self):
@@ -246,16 +253,29 @@ Upstream=app
             self.notify.close()
 
 
+class Before(Holdfast):
+    """Another build, to compare with: --before names it."""
+
+    name = "before"
+
+    @classmethod
+    def version(cls):
+        return f"before: {cls.build}"
+
+
 class Nginx(Peer):
     """SIGHUP to the master, which is what `nginx -s reload` sends: new workers, and the old ones finish what they have
     begun. Idle connections they close at once, and 1.22 has nothing to say about that (keepalive_min_timeout is of
     1.27.4). No worker_shutdown_timeout: that would end what is still running."""
 
     name, package, program = "nginx", "nginx-light", "nginx"
+    takes_several = True
 
     @staticmethod
     def configuration(port, workers, backend, own=("", "")):
         main, http = own
+        servers = [f"server {address};" for address in backend.split()]
+        # keepalive is of all servers together: as many for each as Holdfast is allowed.
         return f"""{main}
 worker_processes {workers};
 worker_rlimit_nofile {descriptor_limit()};
@@ -267,8 +287,8 @@ http {{
     client_max_body_size 0;
     {http}
     upstream app {{
-        server {backend};
-        keepalive 128;
+        {" ".join(servers)}
+        keepalive {128 * len(servers)};
         keepalive_requests 1000000000;
     }}
     server {{
@@ -305,10 +325,12 @@ class HAProxy(Peer):
     would end what is still running, and no close-spread-time, since nothing is closed without a request."""
 
     name, package, program = "HAProxy", "haproxy", "haproxy"
+    takes_several = True
 
     @staticmethod
     def configuration(port, workers, backend, own=""):
-        server = f"unix@{backend[5:]}" if backend.startswith("unix:") else backend
+        servers = "\n".join(f"    server app{number} {address.replace('unix:', 'unix@', 1)}"
+                            for number, address in enumerate(backend.split()))
         return f"""
 global
     # It reckons with two descriptors for each connection, which may be more than there are.
@@ -331,7 +353,7 @@ frontend http
 backend app
     option forwardfor
     http-request set-header X-Forwarded-Proto http
-    server app {server}
+{servers}
 """
 
     def command(self):

@@ -3,6 +3,8 @@
 import statistics
 
 COLUMNS = {
+    "targets": ("targets", "{}"),
+    "workers": ("workers", "{}"),
     "cpu_us": ("CPU µs/request", "{:.2f}"),
     "requests_per_second": ("requests/s", "{:.0f}"),
     "p50_us": ("p50 µs", "{:.0f}"),
@@ -28,23 +30,24 @@ def ratio(ours, theirs):
 
 def add_ratios(results):
     """Puts into each result how it compares with holdfast's: below 1, holdfast needs less."""
-    ours = {one["workers"]: one for one in results if one["peer"] == "holdfast"}
+    ours = {(one["workers"], one.get("targets")): one for one in results if one["peer"] == "holdfast"}
     for one in results:
-        one["holdfast_ratio"] = ratio(ours[one["workers"]], one) if one["workers"] in ours else None
+        same = ours.get((one["workers"], one.get("targets")))
+        one["holdfast_ratio"] = ratio(same, one) if same else None
 
 
 def table(title, results):
     keys = [key for key in COLUMNS if key in results[0]]
     lines = [f"### {title}", "",
-             "| | workers | " + " | ".join(COLUMNS[key][0] for key in keys) + " | holdfast is |",
-             "|---|---:|" + "---:|" * (len(keys) + 1)]
+             "| | " + " | ".join(COLUMNS[key][0] for key in keys) + " | holdfast is |",
+             "|---|" + "---:|" * (len(keys) + 1)]
     for one in results:
         cells = [COLUMNS[key][1].format(one[key]) for key in keys]
         if one["peer"] == "holdfast":
             cells.append("")
         else:
             cells.append("–" if one["holdfast_ratio"] is None else f"{one['holdfast_ratio']:.2f} ×")
-        lines.append(f"| {one['peer']} | {one['workers']} | " + " | ".join(cells) + " |")
+        lines.append(f"| {one['peer']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -43,15 +43,19 @@ def loss(*arguments):
 
 
 class Backend:
-    """The app that all proxies share."""
+    """The app that all proxies share, a single process. It may have several addresses, all with the same port."""
 
-    def __init__(self, folder, kind):
-        self.address = f"unix:{folder}/backend.sock" if kind == "unix" else f"127.0.0.1:{peers.free_port()}"
-        self.process = subprocess.Popen([Options.build / "tests/apps/capp", "--prefix=/proxy", "--listen",
-                                         self.address])
+    def __init__(self, folder, kind="tcp", n_addresses=1, arguments=()):
+        port = peers.free_port()
+        addresses = [f"127.0.0.{number}:{port}" for number in range(1, n_addresses + 1)]
+        if kind == "unix":
+            addresses = [f"unix:{folder}/backend.sock"]
+        self.address = " ".join(addresses)
+        self.process = subprocess.Popen([Options.build / "tests/apps/capp", "--prefix=/proxy", *arguments,
+                                         *(f"--listen={address}" for address in addresses)])
         for _ in range(1000):
             try:
-                loss("-c1", "-n1", self.address)
+                loss("-c1", "-n1", addresses[-1])
                 return
             except RuntimeError:
                 time.sleep(0.01)
@@ -65,9 +69,9 @@ class Backend:
 class Running:
     """All peers started side by side, and their backend."""
 
-    def __init__(self, chosen, workers, backend_kind="tcp", reloadable=False):
+    def __init__(self, chosen, workers, backend_kind="tcp", reloadable=False, n_targets=1):
         self.folder = tempfile.TemporaryDirectory(prefix="holdfast-bench-")
-        self.backend = Backend(self.folder.name, backend_kind)
+        self.backend = Backend(self.folder.name, backend_kind, n_targets)
         self.peers = [peer(f"{self.folder.name}/{peer.name}", workers, self.backend.address, reloadable)
                       for peer in chosen]
 
@@ -100,11 +104,11 @@ def measure_load(peer, path, *arguments):
     }
 
 
-def under_load(chosen, path, backend_kind="tcp", arguments=()):
+def under_load(chosen, path, backend_kind="tcp", arguments=(), n_targets=1):
     """Rounds over all peers in turn, so that what else the machine does falls on all alike; medians."""
     results = []
     for workers in Options.threads:
-        with Running(chosen, workers, backend_kind) as running:
+        with Running(chosen, workers, backend_kind, n_targets=n_targets) as running:
             samples = {peer.name: [] for peer in running}
             for peer in running:  # warm: connections to the backend, pages, code
                 loss("-c", Options.connections, "-d", min(0.5, Options.seconds), "--path", path, *arguments,
@@ -138,6 +142,22 @@ def download(chosen):
 
 def upload(chosen):
     return under_load(chosen, "/proxy/sink", arguments=("--body", 1 << 20))
+
+
+def targets(chosen):
+    """What it costs to have more of them: they are the same app, at as many addresses."""
+    able, results = [peer for peer in chosen if peer.takes_several], []
+    for number in (64,) if Options.smoke else (1, 4, 64):
+        say(f"  {number} target{'s' if number > 1 else ''}")
+        results += [{"targets": number, **one} for one in under_load(able, "/proxy/", n_targets=number)]
+    return results
+
+
+def slow_target(chosen):
+    """Balancing where one of four targets is slow; prints its own table, and fails when it is not worth anything."""
+    import slow  # which needs what is defined here
+
+    return slow.run(chosen)
 
 
 def idle(chosen):
@@ -190,6 +210,16 @@ def router(_chosen):
     return []
 
 
+def balance(_chosen):
+    """Balancing alone: a program of its own, which prints its own tables, and fails when something is amiss."""
+    subprocess.run(["ninja", "-C", Options.build, "tests/bench/balance-bench"], check=True, stdout=sys.stderr)
+    sys.stdout.flush()
+    tables = ["cost", "slow"] if Options.smoke else []
+    if subprocess.run([Options.build / "tests/bench/balance-bench", *tables], check=False).returncode != 0:
+        raise RuntimeError("balance-bench found balancing not as it must be")
+    return []
+
+
 def reload(chosen):
     """Requests lost and connections ended by reloads; prints its own table."""
     import reloads  # which needs what is defined here
@@ -201,10 +231,13 @@ ALL = {
     "fixed": (fixed, "A fixed response"),
     "proxy-tcp": (proxy_tcp, "Proxy to one backend over TCP"),
     "proxy-unix": (proxy_unix, "Proxy to one backend over a Unix socket"),
+    "targets": (targets, "Proxy to several targets"),
+    "slow-target": (slow_target, "Four targets, of which one is slow"),
     "download": (download, "Proxy, responses of 1 MiB"),
     "upload": (upload, "Proxy, request bodies of 1 MiB"),
     "idle": (idle, "Memory of an idle connection"),
     "start": (start, "From exec to ready"),
     "reload": (reload, "Reloads under load"),
     "router": (router, "Route lookups"),
+    "balance": (balance, "Picks of a target"),
 }
