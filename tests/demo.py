@@ -25,7 +25,7 @@ Target=unix:/run/capp-demo/http.sock
 Upstream=app
 """
 ADDRESS = "10.213.7.2"
-RELOADS, RESTARTS = 20, 3
+RELOADS, RESTARTS, APP_RESTARTS = 20, 3, 10
 
 
 def step(text):
@@ -90,6 +90,16 @@ def traffic(machine):
     return client.report
 
 
+def app_restarts(machine):
+    """Requests that may be sent twice: those in the app when it ends are, and others wait until it is back."""
+    with LossClient(machine, BUILD / "tests/tools/loss", "--path=/app/", "--think=0-10", "--connections=64") as client:
+        for _ in range(APP_RESTARTS):
+            time.sleep(0.2)
+            machine.systemctl("restart", "capp@demo.service")
+        time.sleep(1)
+    return client.report
+
+
 def connect_networks(machine):
     """A pair of interfaces between the machine and here, so that a browser can open the address."""
     subprocess.run(["ip", "link", "add", "hf-demo", "type", "veth", "peer", "name", "host0", "netns", str(machine.leader)],
@@ -120,6 +130,9 @@ def in_machine(once):
                  f"restarted {RESTARTS} times")
             report = traffic(machine)
             lost = tell_report(report)
+            step(f"64 connections that never retry, GET, while the app behind it is restarted {APP_RESTARTS} times")
+            lost += tell_report(app_restarts(machine))
+            show(machine.output("holdfastctl", "upstreams"))
             step("the journal's own account")
             account(machine)
             step("holdfastctl status")
