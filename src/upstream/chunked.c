@@ -1,7 +1,8 @@
 #include "upstream/chunked.h"
 
 enum state {
-    STATE_SIZE, /* zero: where a decoder begins */
+    STATE_SIZE,  /* zero: where a decoder begins */
+    STATE_BLANK, /* behind the size */
     STATE_EXTENSION,
     STATE_SIZE_LF,
     STATE_DATA,
@@ -31,6 +32,16 @@ static bool is_control(char c)
     return (unsigned char)c < ' ' ? c != '\t' : c == 0x7f;
 }
 
+/* Blanks with no extension behind them are tolerated: some apps pad the size. */
+static int behind_size(char c)
+{
+    if (c == '\r')
+        return STATE_SIZE_LF;
+    if (c == ' ' || c == '\t')
+        return STATE_BLANK;
+    return c == ';' ? STATE_EXTENSION : -CHUNKED_MALFORMED;
+}
+
 /* The state that follows on one byte outside of chunk data, or CHUNKED_MALFORMED negated. */
 static int step(struct chunked *d, char c)
 {
@@ -48,9 +59,9 @@ static int step(struct chunked *d, char c)
         }
         if (d->digits == 0)
             return -CHUNKED_MALFORMED;
-        if (c == '\r')
-            return STATE_SIZE_LF;
-        return c == ';' || c == ' ' || c == '\t' ? STATE_EXTENSION : -CHUNKED_MALFORMED;
+        return behind_size(c);
+    case STATE_BLANK:
+        return behind_size(c);
     case STATE_EXTENSION:
         if (c == '\r')
             return STATE_SIZE_LF;
