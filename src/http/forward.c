@@ -1,5 +1,6 @@
 #include "http/forward.h"
 
+#include "http/request_field.h"
 #include "http/server_internal.h"
 
 /* RFC 9110 7.6.1, and what practice adds to it. */
@@ -137,8 +138,7 @@ struct slice forward_head(struct exchange *exchange)
     h2o_req_t *req = exchange->req;
     const char *peer = conn_peer(exchange->conn);
     struct slice scheme = slice_of_iovec(req->scheme->name), host = slice_of_iovec(req->authority);
-    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, -1);
-    struct slice connection = at >= 0 ? slice_of_iovec(req->headers.entries[at].value) : slice_make(NULL, 0);
+    struct slice connection = request_field(req, H2O_TOKEN_CONNECTION);
 
     size_t room = 512 + req->method.len + exchange->path.size + exchange->query.size + 3 * host.size +
                   req->upgrade.len + exchange->request_id.size + 3 * INET6_ADDRSTRLEN;
