@@ -223,6 +223,9 @@ static void read_head(struct http1 *h)
     case HEAD_TOO_LARGE:
         http1_refuse(h, 431, "The request's head is larger than is accepted here.");
         return;
+    case HEAD_LINE_TOO_LONG:
+        http1_refuse(h, 414, "The request line is longer than is accepted here.");
+        return;
     default:
         WRONG("head scan");
     }

@@ -12,16 +12,21 @@ static const bool is_token[256] = {
 /* RFC 9110 5.5: visible bytes, obs-text, blanks. */
 static const bool is_value[256] = {['\t'] = 1, [' ' ... '~'] = 1, [0x80 ... 0xff] = 1};
 
-/* Bytes of a request target: visible ASCII. What a path may hold is path_normalize()'s to say. */
-static const bool is_target[256] = {['!' ... '~'] = 1};
+/* Bytes of a request target: visible ASCII, no fragment. What is in a path is path_normalize()'s to say. */
+static const bool is_target[256] = {['!' ... '"'] = 1, ['$' ... '~'] = 1};
 
-/* RFC 3986 3.2.2: what a host with an optional port is written with. */
-static const bool is_host[256] = {
-    ['-'] = 1, ['.'] = 1,         ['_'] = 1,         ['~'] = 1,         [':'] = 1, ['['] = 1,
-    [']'] = 1, ['%'] = 1,         ['!'] = 1,         ['$'] = 1,         ['&'] = 1, ['\''] = 1,
-    ['('] = 1, [')'] = 1,         ['*'] = 1,         ['+'] = 1,         [','] = 1, [';'] = 1,
-    ['='] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+/* RFC 3986 3.2.2: the bytes of a name, of an address in brackets, and of a port. */
+static const bool is_host_name[256] = {
+    ['-'] = 1, ['.'] = 1,  ['_'] = 1, ['~'] = 1,         ['!'] = 1,         ['$'] = 1,
+    ['&'] = 1, ['\''] = 1, ['('] = 1, [')'] = 1,         ['*'] = 1,         ['+'] = 1,
+    [','] = 1, [';'] = 1,  ['='] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
+static const bool is_ip6[256] = {
+    [':'] = 1, ['.'] = 1, ['0' ... '9'] = 1, ['A' ... 'F'] = 1, ['a' ... 'f'] = 1,
+};
+static const bool is_digit[256] = {['0' ... '9'] = 1};
+
+#define METHOD_MAX_SIZE 32
 
 static const char *skip(const char *p, const char *end, const bool class[256])
 {
@@ -47,29 +52,58 @@ enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, 
     const char *p = data + *offset, *end = data + size;
     while ((p = memchr(p, '\n', (size_t)(end - p)))) {
         size_t at = (size_t)(p - data);
+        if (at + 1 - start > REQUEST_HEAD_MAX_SIZE)
+            break;
         if (at == start || p[-1] != '\r')
             return HEAD_MALFORMED;
         p++;
         if (at >= start + 3 && p[-3] == '\n') {
-            if (at + 1 - start > REQUEST_HEAD_MAX_SIZE)
-                return HEAD_TOO_LARGE;
             *ret_end = at + 1;
             return HEAD_COMPLETE;
         }
         *offset = at + 1;
     }
-    return size - start > REQUEST_HEAD_MAX_SIZE ? HEAD_TOO_LARGE : HEAD_INCOMPLETE;
+    if (size - start <= REQUEST_HEAD_MAX_SIZE)
+        return HEAD_INCOMPLETE;
+    return *offset == start ? HEAD_LINE_TOO_LONG : HEAD_TOO_LARGE;
 }
 
-static bool host_is_valid(struct slice host)
+/* Behind the name at `p`, with its escapes. */
+static const char *skip_host_name(const char *p, const char *end)
 {
-    return host.size <= 255 + 6 && skip(host.data, host.data + host.size, is_host) == host.data + host.size;
+    while ((p = skip(p, end, is_host_name)) < end && *p == '%') {
+        if (end - p < 3 || !isxdigit((unsigned char)p[1]) || !isxdigit((unsigned char)p[2]))
+            break;
+        p += 3;
+    }
+    return p;
+}
+
+/* RFC 9110 7.2: a host that is not empty, and a port or none. */
+static bool authority_is_valid(struct slice authority)
+{
+    const char *from = authority.data, *end = from + authority.size, *p;
+
+    if (authority.size == 0 || authority.size > 255 + 6)
+        return false;
+    if (*from == '[') {
+        p = skip(++from, end, is_ip6);
+        if (p == from || p == end || *p++ != ']')
+            return false;
+    } else {
+        p = skip_host_name(from, end);
+        if (p == from)
+            return false;
+    }
+    return p == end || (*p == ':' && skip(p + 1, end, is_digit) == end);
 }
 
 static enum head_error parse_target(struct request_head *head)
 {
     struct slice t = head->target;
 
+    if (slice_eq(head->method, SLICE_LITERAL("CONNECT")))
+        return HEAD_BAD_REQUEST_LINE; /* that is for forward proxies, which this is not */
     if (t.data[0] == '/') {
         head->path = t;
         return HEAD_OK;
@@ -85,11 +119,11 @@ static enum head_error parse_target(struct request_head *head)
     else if (t.size > 8 && strncasecmp(t.data, "https://", 8) == 0)
         scheme = 8;
     if (scheme == 0)
-        return HEAD_BAD_REQUEST_LINE; /* authority-form is for CONNECT to proxies, which this is not */
+        return HEAD_BAD_REQUEST_LINE; /* authority-form is CONNECT's */
     const char *from = t.data + scheme, *end = t.data + t.size, *p = from;
     while (p < end && *p != '/' && *p != '?')
         p++;
-    if (p == from || !host_is_valid(slice_make(from, (size_t)(p - from))))
+    if (!authority_is_valid(slice_make(from, (size_t)(p - from))))
         return HEAD_BAD_HOST;
     head->authority = slice_make(from, (size_t)(p - from));
     if (p == end || *p == '?')
@@ -104,8 +138,10 @@ static enum head_error parse_request_line(const char **pp, const char *end, stru
 {
     const char *p = *pp, *from = p;
     p = skip(p, end, is_token);
-    if (p == from || p == end || *p != ' ' || p - from > 32)
+    if (p == from || p == end || *p != ' ')
         return HEAD_BAD_REQUEST_LINE;
+    if (p - from > METHOD_MAX_SIZE)
+        return HEAD_METHOD_TOO_LONG;
     head->method = slice_make(from, (size_t)(p - from));
     from = ++p;
     p = skip(p, end, is_target);
@@ -160,9 +196,54 @@ static bool next_element(struct slice *list, struct slice *ret)
     return false;
 }
 
+static bool list_has(struct slice list, struct slice name)
+{
+    struct slice element;
+    while (next_element(&list, &element))
+        if (slice_caseeq(element, name))
+            return true;
+    return false;
+}
+
+/* All Transfer-Encoding fields together. */
+struct codings {
+    bool any;
+    bool just_chunked; /* one field, with nothing but that */
+    bool has_unknown;
+    bool ends_chunked;
+    bool goes_on; /* behind chunked */
+};
+
+static void add_codings(struct codings *codings, struct slice value)
+{
+    struct slice coding;
+
+    codings->just_chunked = !codings->any && slice_caseeq(value, SLICE_LITERAL("chunked"));
+    codings->any = true;
+    while (next_element(&value, &coding)) {
+        codings->goes_on |= codings->ends_chunked;
+        codings->ends_chunked = slice_caseeq(coding, SLICE_LITERAL("chunked"));
+        codings->has_unknown |= !codings->ends_chunked;
+    }
+}
+
+/* RFC 9112 6.1 and 6.3. Nothing but chunked is taken, not even with an empty element beside it, which another
+ * party might read otherwise. An unknown coding within chunks is told apart, since it is no error of framing.
+ */
+static enum head_error judge_codings(const struct codings *codings, const struct request_head *head)
+{
+    if (head->minor_version == 0)
+        return HEAD_BAD_TRANSFER_ENCODING;
+    if (codings->just_chunked)
+        return HEAD_OK;
+    return codings->has_unknown && codings->ends_chunked && !codings->goes_on ? HEAD_UNKNOWN_TRANSFER_CODING
+                                                                              : HEAD_BAD_TRANSFER_ENCODING;
+}
+
 struct seen {
-    bool host, length, encoding, close, keep_alive;
+    bool host, length, close, keep_alive;
     struct slice host_value;
+    struct codings codings;
 };
 
 static enum head_error judge_field(struct request_head *head, const struct request_field *f,
@@ -176,7 +257,7 @@ static enum head_error judge_field(struct request_head *head, const struct reque
                 return HEAD_DUPLICATE_HOST;
             seen->host = true;
             seen->host_value = f->value;
-            if (!host_is_valid(f->value))
+            if (f->value.size && !authority_is_valid(f->value))
                 return HEAD_BAD_HOST;
         }
         break;
@@ -188,7 +269,10 @@ static enum head_error judge_field(struct request_head *head, const struct reque
         }
         break;
     case 7:
-        if (slice_caseeq(f->name, SLICE_LITERAL("upgrade")))
+        /* RFC 9110 7.8: nobody of HTTP/1.0 can upgrade. And h2c, which RFC 9113 has no more, would let a
+         * client talk to an app past everything that is judged here. */
+        if (slice_caseeq(f->name, SLICE_LITERAL("upgrade")) && head->minor_version >= 1 &&
+            !list_has(f->value, SLICE_LITERAL("h2c")))
             head->upgrade = f->value;
         break;
     case 10:
@@ -214,12 +298,8 @@ static enum head_error judge_field(struct request_head *head, const struct reque
         }
         break;
     case 17:
-        if (slice_caseeq(f->name, SLICE_LITERAL("transfer-encoding"))) {
-            if (seen->encoding || !slice_caseeq(f->value, SLICE_LITERAL("chunked")))
-                return HEAD_BAD_TRANSFER_ENCODING;
-            seen->encoding = true;
-            head->chunked = true;
-        }
+        if (slice_caseeq(f->name, SLICE_LITERAL("transfer-encoding")))
+            add_codings(&seen->codings, f->value);
         break;
     }
     return HEAD_OK;
@@ -276,12 +356,32 @@ enum head_error request_head_parse(const char *data, size_t size, struct request
         return HEAD_MISSING_HOST;
     if (!head->authority.data)
         head->authority = seen.host_value;
-    if (seen.encoding && seen.length)
-        return HEAD_LENGTH_AND_ENCODING;
-    if (seen.encoding && head->minor_version == 0)
-        return HEAD_BAD_TRANSFER_ENCODING;
+    if (seen.codings.any) {
+        if (seen.length)
+            return HEAD_LENGTH_AND_ENCODING;
+        error = judge_codings(&seen.codings, head);
+        if (error != HEAD_OK)
+            return error;
+        head->chunked = true;
+    }
     head->keep_alive = !seen.close && (head->minor_version >= 1 || seen.keep_alive);
     return HEAD_OK;
+}
+
+static bool consists_of(struct slice s, const bool class[256])
+{
+    return s.size > 0 && skip(s.data, s.data + s.size, class) == s.data + s.size;
+}
+
+enum head_error request_head_judge_line(struct slice method, struct slice path, struct slice authority)
+{
+    if (!consists_of(method, is_token) || slice_eq(method, SLICE_LITERAL("CONNECT")))
+        return HEAD_BAD_REQUEST_LINE;
+    if (method.size > METHOD_MAX_SIZE)
+        return HEAD_METHOD_TOO_LONG;
+    if (!consists_of(path, is_target))
+        return HEAD_BAD_REQUEST_LINE;
+    return authority.size == 0 || authority_is_valid(authority) ? HEAD_OK : HEAD_BAD_HOST;
 }
 
 int head_error_status(enum head_error error)
@@ -293,7 +393,8 @@ int head_error_status(enum head_error error)
         return 431;
     case HEAD_BAD_EXPECTATION:
         return 417;
-    case HEAD_BAD_TRANSFER_ENCODING:
+    case HEAD_METHOD_TOO_LONG:
+    case HEAD_UNKNOWN_TRANSFER_CODING:
         return 501;
     default:
         return 400;
@@ -305,6 +406,7 @@ const char *head_error_text(enum head_error error)
     static const char *const texts[_HEAD_ERROR_MAX] = {
         [HEAD_OK] = "no error",
         [HEAD_BAD_REQUEST_LINE] = "The request line is malformed.",
+        [HEAD_METHOD_TOO_LONG] = "No method is as long as this one.",
         [HEAD_BAD_VERSION] = "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here.",
         [HEAD_BAD_FIELD] = "A header field is malformed.",
         [HEAD_TOO_MANY_FIELDS] = "The request has too many header fields.",
@@ -314,7 +416,8 @@ const char *head_error_text(enum head_error error)
         [HEAD_BAD_HOST] = "The host name is malformed.",
         [HEAD_BAD_CONTENT_LENGTH] = "Content-Length is malformed.",
         [HEAD_DUPLICATE_CONTENT_LENGTH] = "There is more than one Content-Length field.",
-        [HEAD_BAD_TRANSFER_ENCODING] = "The only transfer coding accepted is chunked, in HTTP/1.1.",
+        [HEAD_BAD_TRANSFER_ENCODING] = "Transfer-Encoding does not say where the body ends.",
+        [HEAD_UNKNOWN_TRANSFER_CODING] = "The only transfer coding accepted is chunked.",
         [HEAD_LENGTH_AND_ENCODING] = "Content-Length and Transfer-Encoding exclude each other.",
         [HEAD_BAD_EXPECTATION] = "The only expectation known is 100-continue.",
     };

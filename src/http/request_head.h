@@ -3,7 +3,7 @@
  *
  * What two parties could read in two ways is refused here, before anything is routed or forwarded: bare LF,
  * folded lines, blanks before a colon, control bytes, more than one Host or Content-Length, Content-Length
- * beside Transfer-Encoding, codings other than chunked. */
+ * beside Transfer-Encoding, codings other than chunked, names of hosts that are none. */
 
 #include "router/method.h"
 #include "util/slice.h"
@@ -16,6 +16,7 @@ enum head_scan {
     HEAD_COMPLETE,
     HEAD_MALFORMED, /* a bare LF */
     HEAD_TOO_LARGE,
+    HEAD_LINE_TOO_LONG, /* the request line alone */
 };
 
 /* Looks for the end of the head in `data`; *offset is where to go on looking (0 at first) and is moved.
@@ -44,13 +45,14 @@ struct request_head {
     bool keep_alive;
     bool expects_continue;
     bool connection_has_upgrade;
-    struct slice upgrade; /* the Upgrade field, or empty */
+    struct slice upgrade; /* the Upgrade field, or empty; an upgrade to HTTP/2 is passed over */
 };
 
 enum head_error {
     HEAD_OK,
     HEAD_BAD_REQUEST_LINE,
-    HEAD_BAD_VERSION, /* 505 */
+    HEAD_METHOD_TOO_LONG, /* 501 */
+    HEAD_BAD_VERSION,     /* 505 */
     HEAD_BAD_FIELD,
     HEAD_TOO_MANY_FIELDS, /* 431 */
     HEAD_FOLDED_LINE,
@@ -59,7 +61,8 @@ enum head_error {
     HEAD_BAD_HOST,
     HEAD_BAD_CONTENT_LENGTH,
     HEAD_DUPLICATE_CONTENT_LENGTH,
-    HEAD_BAD_TRANSFER_ENCODING, /* 501 for codings we do not know */
+    HEAD_BAD_TRANSFER_ENCODING,
+    HEAD_UNKNOWN_TRANSFER_CODING, /* 501 */
     HEAD_LENGTH_AND_ENCODING,
     HEAD_BAD_EXPECTATION, /* 417 */
     _HEAD_ERROR_MAX,
@@ -68,6 +71,10 @@ enum head_error {
 /* Parses a complete head (data[0] is the first byte of the request line, size includes the empty line). The
  * slices point into `data`. */
 enum head_error request_head_parse(const char *data, size_t size, struct request_head *ret);
+
+/* Judges what HTTP/2 has instead of a request line and Host, by the same measure: it becomes a line of HTTP/1
+ * on the way to an app. What is in `path` before a query is path_normalize()'s to say. */
+enum head_error request_head_judge_line(struct slice method, struct slice path, struct slice authority);
 
 /* The status to answer with, and a sentence for people. */
 int head_error_status(enum head_error error);

@@ -31,6 +31,12 @@ static const struct {
     {"G(T / HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9110 5.6.2: not a token"},
     {"GET /\x01 HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "3986: no control bytes"},
     {"GET /\xc3\xa4 HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "3986: beyond ASCII is escaped"},
+    {"GET /a#b HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9112 3.2: no fragment"},
+    {"GET /a?b#c HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9112 3.2: no fragment"},
+    {"ABCDEFGHIJKLMNOPQRSTUVWXYZ-ABCDEF / HTTP/1.1\r\n" H, HEAD_METHOD_TOO_LONG, "9112 3: 501"},
+    {"CONNECT a.example:80 HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9110 9.3.6: this is no forward proxy"},
+    {"CONNECT / HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9112 3.2.3: only authority-form"},
+    {"GET http://b.example:x/ HTTP/1.1\r\n" H, HEAD_BAD_HOST, "3986 3.2.3: digits"},
     {"GET http://b.example/x HTTP/1.1\r\n" H, HEAD_OK, "9112 3.2.2: absolute-form is accepted"},
     {"GET http:///x HTTP/1.1\r\n" H, HEAD_BAD_HOST, "9110 4.2.1: an empty host is invalid"},
     {"GET http://u@b.example/ HTTP/1.1\r\n" H, HEAD_BAD_HOST, "9110 4.2.4: no userinfo"},
@@ -43,6 +49,23 @@ static const struct {
     {GET "Host: a.example\r\nhost: b.example\r\n", HEAD_DUPLICATE_HOST, "9112 3.2, whatever the case"},
     {GET "Host: a b\r\n", HEAD_BAD_HOST, "9112 3.2"},
     {GET "Host: a/b\r\n", HEAD_BAD_HOST, "9112 3.2"},
+    {GET "Host: u@a\r\n", HEAD_BAD_HOST, "9110 4.2.4: no userinfo"},
+    {GET "Host: a:80\r\n", HEAD_OK, "9110 7.2"},
+    {GET "Host: a:\r\n", HEAD_OK, "3986 3.2.3: a port may be empty"},
+    {GET "Host: a:b\r\n", HEAD_BAD_HOST, "3986 3.2.3: digits"},
+    {GET "Host: a:80:90\r\n", HEAD_BAD_HOST, "9110 7.2: one port"},
+    {GET "Host: :80\r\n", HEAD_BAD_HOST, "9110 4.2.1: an empty host is invalid"},
+    {GET "Host: a%41\r\n", HEAD_OK, "3986 3.2.2"},
+    {GET "Host: a%4\r\n", HEAD_BAD_HOST, "3986 2.1"},
+    {GET "Host: %\r\n", HEAD_BAD_HOST, "3986 2.1"},
+    {GET "Host: [::1]\r\n", HEAD_OK, "3986 3.2.2"},
+    {GET "Host: [::1]:80\r\n", HEAD_OK, "3986 3.2.2"},
+    {GET "Host: [::1\r\n", HEAD_BAD_HOST, "3986 3.2.2"},
+    {GET "Host: [\r\n", HEAD_BAD_HOST, "3986 3.2.2"},
+    {GET "Host: []\r\n", HEAD_BAD_HOST, "3986 3.2.2"},
+    {GET "Host: [a.example]\r\n", HEAD_BAD_HOST, "3986 3.2.2"},
+    {GET "Host: [::1]a\r\n", HEAD_BAD_HOST, "3986 3.2.2"},
+    {GET "Host: ::1\r\n", HEAD_BAD_HOST, "3986 3.2.2"},
     {GET "Host:\r\n", HEAD_OK, "9112 3.2: may be empty"},
     {GET "Host : a.example\r\n", HEAD_BAD_FIELD, "9112 5.1: no blank before the colon"},
     {GET H "X\r\n", HEAD_BAD_FIELD, "9112 5: a field has a colon"},
@@ -61,13 +84,26 @@ static const struct {
     {GET H "Content-Length: 99999999999999999999\r\n", HEAD_BAD_CONTENT_LENGTH, "9110 8.6: overflow"},
     {GET H "Transfer-Encoding: chunked\r\n", HEAD_OK, ""},
     {GET H "Transfer-Encoding: Chunked\r\n", HEAD_OK, "9112 7: codings have no case"},
-    {GET H "Transfer-Encoding: gzip, chunked\r\n", HEAD_BAD_TRANSFER_ENCODING,
+    {GET H "Transfer-Encoding: gzip, chunked\r\n", HEAD_UNKNOWN_TRANSFER_CODING,
      "9112 6.1: 501 for what is not known"},
+    {GET H "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", HEAD_UNKNOWN_TRANSFER_CODING,
+     "9112 6.1, on two lines"},
+    {GET H "Transfer-Encoding: gzip\r\n", HEAD_BAD_TRANSFER_ENCODING,
+     "9112 6.3: 400 when chunked is not last"},
+    {GET H "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n", HEAD_BAD_TRANSFER_ENCODING,
+     "9112 6.3, on two lines"},
+    {GET H "Transfer-Encoding: chunked, chunked\r\n", HEAD_BAD_TRANSFER_ENCODING, "9112 6.1: once"},
+    {GET H "Transfer-Encoding: gzip, chunked, chunked\r\n", HEAD_BAD_TRANSFER_ENCODING, "9112 6.1: once"},
+    {GET H "Transfer-Encoding: chunked,\r\n", HEAD_BAD_TRANSFER_ENCODING,
+     "others may read an empty element otherwise"},
+    {GET H "Transfer-Encoding: , chunked\r\n", HEAD_BAD_TRANSFER_ENCODING, "the same, in front"},
+    {GET H "Transfer-Encoding:\r\n", HEAD_BAD_TRANSFER_ENCODING, "9112 6.3"},
     {GET H "Transfer-Encoding: chunked, identity\r\n", HEAD_BAD_TRANSFER_ENCODING,
      "9112 6.1: chunked is last"},
     {GET H "Transfer-Encoding: xchunked\r\n", HEAD_BAD_TRANSFER_ENCODING, ""},
     {GET H "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", HEAD_BAD_TRANSFER_ENCODING,
      "9112 7: once"},
+    {GET H "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n", HEAD_LENGTH_AND_ENCODING, "9112 6.1"},
     {GET H "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", HEAD_LENGTH_AND_ENCODING, "9112 6.1"},
     {GET H "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", HEAD_LENGTH_AND_ENCODING, "9112 6.1"},
     {"POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n", HEAD_BAD_TRANSFER_ENCODING,
@@ -92,6 +128,32 @@ static void test_cases(void **state)
         assert_int_equal(error, cases[i].error);
         strbuf_deinit(&text);
     }
+}
+
+static void test_lines_of_http2(void **state)
+{
+    static const struct {
+        const char *method, *path, *authority;
+        enum head_error error;
+    } lines[] = {
+        {"GET", "/a?b", "a.example:80", HEAD_OK},
+        {"get", "/", "", HEAD_OK},
+        {"", "/", "a", HEAD_BAD_REQUEST_LINE},
+        {"GET /x", "/", "a", HEAD_BAD_REQUEST_LINE},
+        {"CONNECT", "/", "a", HEAD_BAD_REQUEST_LINE},
+        {"ABCDEFGHIJKLMNOPQRSTUVWXYZ-ABCDEF", "/", "a", HEAD_METHOD_TOO_LONG},
+        {"GET", "", "a", HEAD_BAD_REQUEST_LINE},
+        {"GET", "/a?b HTTP/1.1", "a", HEAD_BAD_REQUEST_LINE},
+        {"GET", "/a?b#c", "a", HEAD_BAD_REQUEST_LINE},
+        {"GET", "/a?b\x01", "a", HEAD_BAD_REQUEST_LINE},
+        {"GET", "/", "a b", HEAD_BAD_HOST},
+        {"GET", "/", "u@a", HEAD_BAD_HOST},
+        {"GET", "/", "a\";b=\"c", HEAD_BAD_HOST},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+        assert_int_equal(request_head_judge_line(slice_of(lines[i].method), slice_of(lines[i].path),
+                                                 slice_of(lines[i].authority)),
+                         lines[i].error);
 }
 
 static struct request_head parsed(const char *text)
@@ -120,6 +182,12 @@ static void test_meaning(void **state)
     head = parsed(GET H "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n");
     assert_true(head.connection_has_upgrade);
     assert_true(slice_eq(head.upgrade, slice_of("websocket")));
+    head = parsed("GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_int_equal(head.upgrade.size, 0); /* 9110 7.8: ignored from HTTP/1.0 */
+    head = parsed(GET H "Connection: Upgrade\r\nUpgrade: x, H2C\r\n\r\n");
+    assert_int_equal(head.upgrade.size, 0); /* 9113 3.1: there is no such upgrade any more */
+    assert_true(parsed("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n").chunked);
+    assert_false(parsed("POST / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n").chunked);
 }
 
 static void test_scan_byte_by_byte(void **state)
@@ -149,6 +217,13 @@ static void test_scan_refuses(void **state)
     char *large = xcalloc(1, REQUEST_HEAD_MAX_SIZE + 2);
     memset(large, 'a', REQUEST_HEAD_MAX_SIZE + 1);
     assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE), HEAD_INCOMPLETE);
+    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE + 1), HEAD_LINE_TOO_LONG);
+    memcpy(large, GET, strlen(GET));
+    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE), HEAD_INCOMPLETE);
+    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE + 1), HEAD_TOO_LARGE);
+    memcpy(large + REQUEST_HEAD_MAX_SIZE - 4, "\r\n\r\n", 4);
+    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE), HEAD_COMPLETE);
+    memcpy(large + REQUEST_HEAD_MAX_SIZE - 4, "a\r\n\r\n", 5);
     assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE + 1), HEAD_TOO_LARGE);
     free(large);
 }
@@ -181,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_lines_of_http2),
         cmocka_unit_test(test_meaning),
         cmocka_unit_test(test_scan_byte_by_byte),
         cmocka_unit_test(test_scan_refuses),
