@@ -7,6 +7,7 @@
 #include "http/http2.h"
 #include "http/linger.h"
 #include "http/listener.h"
+#include "http/request_head.h"
 #include "http/server_internal.h"
 
 #define HTTP2_DRAIN_INTERVAL (100 * USEC_PER_MSEC)
@@ -56,8 +57,12 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct conn *conn = conn_of(req->conn);
     struct exchange *exchange = exchange_begin(conn, req);
+    enum head_error error = request_head_judge_line(slice_of_iovec(req->method), slice_of_iovec(req->path),
+                                                    slice_of_iovec(req->authority));
 
-    if (req->entity.len > exchange_max_body(exchange) && !exchange->refusal)
+    if (error != HEAD_OK)
+        exchange_refuse(exchange, head_error_status(error), head_error_text(error));
+    else if (req->entity.len > exchange_max_body(exchange) && !exchange->refusal)
         exchange_refuse(exchange, 413, "The request's body is larger than is accepted here.");
     else
         exchange_run(exchange);
