@@ -21,6 +21,8 @@ class Request:
     def __init__(self, head):
         lines = head.decode("latin-1").split("\r\n")
         self.method, target, version = lines[0].split(" ")
+        self.target = target
+        self.size = len(head) + 4  # in bytes, with the body
         self.path, _, query = target.partition("?")
         self.query = dict(urllib.parse.parse_qsl(query))
         self.fields = {}
@@ -60,6 +62,8 @@ class App:
     def __init__(self, options):
         self.name = options.name
         self.ledger = Ledger(options.ledger) if options.ledger else None
+        self.requests = open(options.requests, "ab", buffering=0) if options.requests else None
+        self.accepted = 0
         self.broken = options.broken
         self.draining = asyncio.Event()
         self.connections = set()
@@ -154,6 +158,7 @@ class App:
             await reader.readuntil(b"\r\n")
         else:
             request.body = await reader.readexactly(min(int(request.fields.get("content-length", 0)), BODY_MAX))
+        request.size += len(request.body)
         return request
 
     async def write_answer(self, writer, request, status, fields, body):
@@ -195,9 +200,14 @@ class App:
     async def serve(self, reader, writer):
         task = asyncio.current_task()
         self.connections.add(task)
+        self.accepted += 1
+        number = self.accepted
         try:
             keep_alive = True
             while keep_alive and (request := await self.next_request(reader)):
+                if self.requests:
+                    line = f"{number} {request.method} {request.target} {request.size} -\n"
+                    self.requests.write(line.encode("latin-1"))
                 await self.write_answer(writer, request, *await self.answer(request))
                 keep_alive = request.keep_alive
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):
@@ -263,6 +273,8 @@ def main():
                         help="127.0.0.1:9002, [::1]:9002 or unix:/path; may be repeated")
     parser.add_argument("--name", default="pyapp")
     parser.add_argument("--ledger", metavar="FILE", help="where /ledger writes")
+    parser.add_argument("--requests", metavar="FILE",
+                        help="a line for each request: number of the connection, method, target, size, -")
     parser.add_argument("--start-delay", type=int, default=0, metavar="MS", help="listen, and be ready, so late")
     parser.add_argument("--broken", action="store_true", help="answer 500 to everything, until POST /break?on=0")
     asyncio.run(run(parser.parse_args()))
