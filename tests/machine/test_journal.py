@@ -27,6 +27,7 @@ def test_catalog_explains_every_event(machine):
     for name, message_id in events.IDS.items():
         assert message_id in listed, name
     service.get(machine)
+    machine.wait_for_record(match("ready"))
     explained = machine.output("journalctl", "--catalog", match("ready"))
     assert "Defined-By: Holdfast" in explained and "Subject: The gateway is ready" in explained
 

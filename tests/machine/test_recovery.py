@@ -64,6 +64,9 @@ def test_death_names_what_was_in_flight(machine, way):
     with requests_in_flight(machine, 3):
         dead = machine.main_pid()
         machine.run("kill", "-STOP" if way == "watchdog" else f"-{way}", str(dead))
+        # Its threads hear of that one by one, and each could still take a connection.
+        running = f"cat /proc/{dead}/task/*/status 2>/dev/null | grep -q '^State:[[:space:]][RSD]'"
+        machine.run("timeout", "10", "sh", "-c", f"while {running}; do :; done")
         # A request that arrives meanwhile is answered by the next process.
         assert "Holdfast is running" in service.get(machine)
     service.wait_ready(machine, generation=1)
