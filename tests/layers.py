@@ -236,7 +236,7 @@ def parse():
     return options.layer
 
 
-# These mostly wait: two of their parts run side by side.
+# These mostly wait: their parts run side by side.
 SIDE_BY_SIDE = {"system": ("asan", "normal", "tsan")}
 
 
@@ -261,8 +261,7 @@ def run_layer(name):
     parts = dict(LAYERS[name][1])
     if name not in SIDE_BY_SIDE:
         return [measure(name, part, act) for part, act in parts.items()]
-    with futures.ThreadPoolExecutor(2) as pool:
-        # The longest first.
+    with futures.ThreadPoolExecutor(len(parts)) as pool:
         running = [pool.submit(measure, name, part, parts[part]) for part in SIDE_BY_SIDE[name]]
         return [one.result() for one in running]
 

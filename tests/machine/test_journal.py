@@ -43,7 +43,7 @@ def test_access_records(machine):
 
 
 def test_upstream_failure_has_its_reason(machine):
-    service.configure(machine, service.APP_CONFIG)
+    service.configure(machine, service.APP_CONFIG.replace("[Upstream app]\n", "[Upstream app]\nHoldSec=1s\n"))
     answer = machine.output("curl", "--silent", "--write-out", "%{http_code}", "--output", "/dev/null",
                             "http://localhost/app/x")
     assert answer in ("502", "503")
