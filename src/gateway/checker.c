@@ -95,17 +95,16 @@ static void on_body(void *userdata, struct slice data, bool final)
 static void on_done(void *userdata, const struct client_outcome *outcome)
 {
     struct check *check = userdata;
-    char reason[160];
+    char what[140], reason[160];
 
     check->client = NULL;
     if (outcome->error == CLIENT_OK) {
         conclude(check, true, false, NULL); /* it took a connection */
         return;
     }
-    snprintf(reason, sizeof(reason), "its check: %s%s%s", client_error_to_string(outcome->error),
-             outcome->os_error ? ": " : "",
-             outcome->os_error ? strerrordesc_np(outcome->os_error) ?: "" : "");
-    conclude(check, false, outcome->os_error == ECONNREFUSED || outcome->os_error == ENOENT, reason);
+    client_outcome_describe(outcome, what, sizeof(what));
+    snprintf(reason, sizeof(reason), "its check: %s", what);
+    conclude(check, false, client_outcome_is_refused(outcome), reason);
 }
 
 static const struct client_callbacks callbacks = {NULL, on_head, on_body, on_done};

@@ -137,14 +137,6 @@ void access_cut_head(struct server *server, struct conn *conn)
                  "cut at the deadline: a request from %s that had only begun to arrive", conn_peer(conn));
 }
 
-static void describe(char *buf, size_t size, const struct client_outcome *outcome)
-{
-    if (outcome->os_error)
-        snprintf(buf, size, "%s: %s", client_error_to_string(outcome->error), strerror(outcome->os_error));
-    else
-        snprintf(buf, size, "%s", client_error_to_string(outcome->error));
-}
-
 /* Failures told per second and worker: while a target is down each request may be one, and a journal full of
  * them tells no more than a few and a number do. What clients saw is told ten times as often, and not
  * crowded out by what they did not. */
@@ -183,7 +175,7 @@ void access_try_failed(struct exchange *exchange, const struct client_outcome *o
         return;
     if (!failure_is_told(exchange->server, !again))
         return;
-    describe(reason, sizeof(reason), outcome);
+    client_outcome_describe(outcome, reason, sizeof(reason));
     journal_begin(&record, EVENT_UPSTREAM_FAILURE);
     add_request(&record, exchange);
     journal_add_string(&record, FIELD_REASON, reason);

@@ -42,7 +42,7 @@ static enum verdict judge(const struct client_outcome *outcome)
     case CLIENT_OK:
         return VERDICT_ANSWERED;
     case CLIENT_CONNECT_FAILED:
-        if (outcome->os_error == ECONNREFUSED || outcome->os_error == ENOENT)
+        if (client_outcome_is_refused(outcome))
             return VERDICT_REFUSED;
         if (outcome->os_error == EMFILE || outcome->os_error == ENFILE || outcome->os_error == ENOMEM ||
             outcome->os_error == ENOBUFS || outcome->os_error == EADDRNOTAVAIL)
@@ -54,15 +54,6 @@ static enum verdict judge(const struct client_outcome *outcome)
     default:
         return VERDICT_FAILED;
     }
-}
-
-static void describe(const struct client_outcome *outcome, char *buf, size_t size)
-{
-    if (outcome->os_error)
-        snprintf(buf, size, "%s: %s", client_error_to_string(outcome->error),
-                 strerrordesc_np(outcome->os_error) ?: "unknown error");
-    else
-        snprintf(buf, size, "%s", client_error_to_string(outcome->error));
 }
 
 /* The place at the target is given back, once. */
@@ -87,7 +78,9 @@ static void end_try(struct proxy *proxy, const struct client_outcome *outcome, u
     h2o_timeout_unlink(&proxy->try_timer);
     metrics_try_end(proxy->exchange->server->options.metrics, proxy->exchange->upstream,
                     proxy->exchange->target, tries[outcome->error], outcome->reused, outcome->duration);
-    describe(outcome, reason, sizeof(reason));
+    reason[0] = '\0'; /* what went well is told by nobody */
+    if (outcome->error != CLIENT_OK)
+        client_outcome_describe(outcome, reason, sizeof(reason));
     give_back(proxy, judge(outcome), reason, now);
     if (outcome->sent)
         proxy->sent++;

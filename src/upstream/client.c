@@ -97,6 +97,21 @@ const char *client_error_to_string(enum client_error error)
     return (unsigned)error < _CLIENT_ERROR_MAX ? names[error] : "unknown";
 }
 
+void client_outcome_describe(const struct client_outcome *outcome, char *buf, size_t size)
+{
+    if (outcome->os_error)
+        snprintf(buf, size, "%s: %s", client_error_to_string(outcome->error),
+                 strerrordesc_np(outcome->os_error) ?: "unknown error");
+    else
+        snprintf(buf, size, "%s", client_error_to_string(outcome->error));
+}
+
+bool client_outcome_is_refused(const struct client_outcome *outcome)
+{
+    return outcome->error == CLIENT_CONNECT_FAILED &&
+           (outcome->os_error == ECONNREFUSED || outcome->os_error == ENOENT);
+}
+
 static size_t request_size(const struct client *c)
 {
     return c->request.head.size + c->request.body.size;

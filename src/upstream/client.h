@@ -47,6 +47,12 @@ struct client_outcome {
     usec_t duration;     /* from client_start() */
 };
 
+/* What it was that failed, in a few words with what the kernel says of it: "cannot connect: Connection
+ * refused". */
+void client_outcome_describe(const struct client_outcome *outcome, char *buf, size_t size);
+/* Whether nobody listens at the address, which is definite. */
+bool client_outcome_is_refused(const struct client_outcome *outcome);
+
 struct client_header {
     struct slice name; /* as received */
     struct slice value;
