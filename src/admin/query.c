@@ -36,14 +36,6 @@ static char *decode(struct slice s)
     return utf8_is_valid(value, size) ? TAKE_PTR(value) : NULL;
 }
 
-static struct slice split(struct slice *rest, char separator)
-{
-    const char *end = memchr(rest->data, separator, rest->size);
-    const struct slice first = slice_make(rest->data, end ? (size_t)(end - rest->data) : rest->size);
-    *rest = slice_skip(*rest, first.size + (end ? 1 : 0));
-    return first;
-}
-
 static void tell_accepted(const struct query_parameter *parameters, size_t n, struct strbuf *error)
 {
     strbuf_add_string(error, "; accepted: ");
@@ -69,7 +61,7 @@ static bool refuse_name(const char *name, const struct query_parameter *paramete
 static bool take(struct slice pair, struct query_parameter *parameters, size_t n, struct strbuf *error)
 {
     const bool has_value = memchr(pair.data, '=', pair.size);
-    _cleanup_free_ char *name = decode(split(&pair, '='));
+    _cleanup_free_ char *name = decode(slice_split(&pair, '='));
     if (!name || !has_value) {
         strbuf_add_string(error, "the query is not of the form name=value&name=value");
         return false;
@@ -93,7 +85,7 @@ static bool take(struct slice pair, struct query_parameter *parameters, size_t n
 bool query_parse(struct slice query, struct query_parameter *parameters, size_t n, struct strbuf *error)
 {
     while (query.size > 0)
-        if (!take(split(&query, '&'), parameters, n, error))
+        if (!take(slice_split(&query, '&'), parameters, n, error))
             return false;
     for (size_t i = 0; i < n; i++)
         if (parameters[i].required && (!parameters[i].value || !*parameters[i].value)) {

@@ -1,30 +1,11 @@
 #include "admin/reply.h"
 #include "util/parse.h"
 
-static struct slice trim(struct slice s)
-{
-    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
-        s = slice_make(s.data + 1, s.size - 1);
-    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t'))
-        s.size--;
-    return s;
-}
-
-/* Takes what stands before the next `separator` from the front of *rest. */
-static struct slice split(struct slice *rest, char separator)
-{
-    const char *end = rest->size > 0 ? memchr(rest->data, separator, rest->size) : NULL;
-    struct slice first = slice_make(rest->data, end ? (size_t)(end - rest->data) : rest->size);
-    size_t taken = first.size + (end ? 1 : 0);
-    *rest = slice_make(taken ? rest->data + taken : rest->data, rest->size - taken);
-    return first;
-}
-
 bool accept_prefers_json(struct slice accept, bool otherwise)
 {
     while (accept.size > 0) {
-        struct slice item = split(&accept, ',');
-        struct slice type = trim(split(&item, ';'));
+        struct slice item = slice_split(&accept, ',');
+        struct slice type = slice_trim(slice_split(&item, ';'));
         if (slice_caseeq(type, SLICE_LITERAL("application/json")) ||
             slice_caseeq(type, SLICE_LITERAL("application/problem+json")))
             return true;

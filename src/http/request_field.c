@@ -38,26 +38,14 @@ struct slice request_field_named(const h2o_req_t *req, const char *name)
     return slice_make(NULL, 0);
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
-        s = slice_make(s.data + 1, s.size - 1);
-    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t'))
-        s.size--;
-    return s;
-}
-
 /* RFC 6265 4.2.1: pairs, separated by semicolons. */
 static struct slice find_pair(struct slice pairs, struct slice name)
 {
     while (pairs.size > 0) {
-        const char *end = memchr(pairs.data, ';', pairs.size);
-        const size_t size = end ? (size_t)(end - pairs.data) : pairs.size;
-        const struct slice pair = trim(slice_make(pairs.data, size));
-        const char *equals = pair.size > 0 ? memchr(pair.data, '=', pair.size) : NULL;
-        if (equals && slice_eq(slice_make(pair.data, (size_t)(equals - pair.data)), name))
-            return slice_make(equals + 1, (size_t)(pair.data + pair.size - equals - 1));
-        pairs = slice_make(pairs.data + size + (end ? 1 : 0), pairs.size - size - (end ? 1 : 0));
+        struct slice value = slice_trim(slice_split(&pairs, ';'));
+        const bool has_value = value.size > 0 && memchr(value.data, '=', value.size);
+        if (slice_eq(slice_split(&value, '='), name) && has_value)
+            return value;
     }
     return slice_make(NULL, 0);
 }

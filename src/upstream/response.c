@@ -43,17 +43,6 @@ static bool text_is_valid(struct slice s)
     return true;
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.size > 0 && is_blank(s.data[0])) {
-        s.data++;
-        s.size--;
-    }
-    while (s.size > 0 && is_blank(s.data[s.size - 1]))
-        s.size--;
-    return s;
-}
-
 /* Takes the next member of a comma-separated list off `rest`, trimmed. False at the end of the list. */
 static bool list_next(struct slice *rest, struct slice *ret_member)
 {
@@ -62,10 +51,10 @@ static bool list_next(struct slice *rest, struct slice *ret_member)
     const char *comma = memchr(rest->data, ',', rest->size);
     if (comma) {
         size_t size = (size_t)(comma - rest->data);
-        *ret_member = trim(slice_make(rest->data, size));
+        *ret_member = slice_trim(slice_make(rest->data, size));
         *rest = slice_make(comma + 1, rest->size - size - 1);
     } else {
-        *ret_member = trim(*rest);
+        *ret_member = slice_trim(*rest);
         *rest = slice_make(NULL, 0);
     }
     return true;
@@ -115,7 +104,7 @@ static int parse_status_line(struct slice s, unsigned *ret_minor, struct client_
     struct slice rest = slice_make(s.data + status, s.size - status);
     if (rest.size > 0 && rest.data[0] != ' ')
         return malformed(ret_why, "its status line is malformed");
-    response->reason = trim(rest);
+    response->reason = slice_trim(rest);
     if (!text_is_valid(response->reason))
         return malformed(ret_why, "its reason holds a control character");
     *ret_minor = (unsigned)(s.data[version - 1] - '0');
@@ -132,7 +121,7 @@ static int parse_field(struct slice line, struct client_header *ret, const char 
     if (name == 0 || name == line.size || line.data[name] != ':')
         return malformed(ret_why, "a field name is malformed");
     ret->name = slice_make(line.data, name);
-    ret->value = trim(slice_make(line.data + name + 1, line.size - name - 1));
+    ret->value = slice_trim(slice_make(line.data + name + 1, line.size - name - 1));
     if (!text_is_valid(ret->value))
         return malformed(ret_why, "a field value holds a control character");
     return 0;

@@ -46,6 +46,17 @@ static inline struct slice slice_skip(struct slice s, size_t n)
     return slice_make(s.data + n, s.size - n);
 }
 
+/* Takes what stands before the next `separator`, or all, from the front of *rest, and the separator with it.
+ */
+static inline struct slice slice_split(struct slice *rest, char separator)
+{
+    const char *end = rest->size > 0 ? (const char *)memchr(rest->data, separator, rest->size) : NULL;
+    const struct slice first = slice_make(rest->data, end ? (size_t)(end - rest->data) : rest->size);
+    if (rest->size > 0)
+        *rest = slice_skip(*rest, first.size + (end ? 1 : 0));
+    return first;
+}
+
 /* Without the blanks (space and tab) at both ends, as list elements in HTTP fields have them. */
 static inline struct slice slice_trim(struct slice s)
 {
