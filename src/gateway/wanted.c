@@ -4,6 +4,8 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "util/replace.h"
+
 #define TEMPORARY_FILE "." WANTED_FILE ".new"
 
 /* All of a file that is expected to be small. */
@@ -73,39 +75,6 @@ int wanted_read(const char *directory, json_t **ret, struct strbuf *error)
     return -EBADMSG;
 }
 
-static int write_whole(int fd, const char *data, size_t size)
-{
-    while (size > 0) {
-        const ssize_t n = write(fd, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        size -= (size_t)n;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int replace(int directory, const char *data, size_t size)
-{
-    /* A crash may have left one behind, whatever it is. */
-    unlinkat(directory, TEMPORARY_FILE, 0);
-    _cleanup_close_ int fd =
-        openat(directory, TEMPORARY_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0)
-        return -errno;
-    int r = write_whole(fd, data, size);
-    if (r == 0 && renameat(directory, TEMPORARY_FILE, directory, WANTED_FILE) < 0)
-        r = -errno;
-    if (r < 0) {
-        unlinkat(directory, TEMPORARY_FILE, 0);
-        return r;
-    }
-    /* Without this the rename may be undone by a power failure. */
-    return fsync(directory) < 0 ? -errno : 0;
-}
-
 static int append(const char *data, size_t size, void *contents)
 {
     strbuf_add(contents, data, size);
@@ -124,7 +93,7 @@ int wanted_write(const char *directory, const json_t *document, struct strbuf *e
     if (r == 0 && contents.size > WANTED_SIZE_MAX)
         r = -EFBIG; /* nobody would read it */
     if (r == 0)
-        r = replace(fd, contents.data, contents.size);
+        r = file_replace(fd, WANTED_FILE, TEMPORARY_FILE, 0640, contents.data, contents.size);
     if (r < 0)
         strbuf_addf(error, "%s/" WANTED_FILE " cannot be written: %s", directory, reason_of(r));
     return r;

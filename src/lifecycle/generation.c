@@ -4,6 +4,7 @@
 
 #include "lifecycle/generation.h"
 #include "util/parse.h"
+#include "util/replace.h"
 
 #define FILE_NAME "generation"
 #define TEMPORARY_NAME ".generation.new"
@@ -41,33 +42,12 @@ static int read_number(int directory, const char *name, uint64_t *ret)
     return 0;
 }
 
-static int write_contents(int fd, uint64_t number)
+/* A number that was told must not be used twice, whatever happens after this. */
+static int write_number(int directory, const char *name, uint64_t number)
 {
     char contents[CONTENTS_MAX + 1];
     const int size = snprintf(contents, sizeof(contents), "%" PRIu64 "\n", number);
-    const ssize_t n = write(fd, contents, (size_t)size);
-    if (n != size)
-        return n < 0 ? -errno : -EIO;
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int write_number(int directory, const char *name, uint64_t number)
-{
-    /* A crash may have left one behind, whatever it is. */
-    unlinkat(directory, TEMPORARY_NAME, 0);
-    _cleanup_close_ int fd =
-        openat(directory, TEMPORARY_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0)
-        return -errno;
-    int r = write_contents(fd, number);
-    if (r == 0 && renameat(directory, TEMPORARY_NAME, directory, name) < 0)
-        r = -errno;
-    if (r < 0) {
-        unlinkat(directory, TEMPORARY_NAME, 0);
-        return r;
-    }
-    /* Without this the rename may be undone by a power failure; the number would be used twice. */
-    return fsync(directory) < 0 ? -errno : 0;
+    return file_replace(directory, name, TEMPORARY_NAME, 0644, contents, (size_t)size);
 }
 
 int generation_next(const char *directory, uint64_t *ret)
