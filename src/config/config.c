@@ -72,12 +72,16 @@ static void listener_deinit(struct listener_config *listener)
     free(listener->name);
 }
 
+void target_deinit(struct target_config *target)
+{
+    free(target->address.text);
+    free(target->unit);
+}
+
 static void upstream_free(struct upstream_config *upstream)
 {
-    for (size_t i = 0; i < upstream->n_targets; i++) {
-        free(upstream->targets[i].address.text);
-        free(upstream->targets[i].unit);
-    }
+    for (size_t i = 0; i < upstream->n_targets; i++)
+        target_deinit(&upstream->targets[i]);
     free(upstream->targets);
     free(upstream->balance.hash_name);
     free(upstream->sticky);

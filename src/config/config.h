@@ -133,6 +133,9 @@ struct target_config {
     struct config_place place;
 };
 
+/* Frees what it holds, not itself. */
+void target_deinit(struct target_config *target);
+
 /* See upstream/breaker.h. */
 struct breaker_config {
     enum breaker_window window;

@@ -50,7 +50,7 @@ static inline void set_string(char **s, char *value)
 }
 
 /* Reads a word of a Target=: its address or name, and what follows it. `ret` is filled in but for index and
- * place; the caller frees its address.text and unit. On failure says why, and there is nothing to free. */
+ * place; the caller frees it by target_deinit(). On failure says why, and there is nothing to free. */
 bool target_parse(const char *value, struct target_config *ret, struct strbuf *error);
 
 #define RESPOND_BODY_MAX 16384

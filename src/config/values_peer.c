@@ -114,8 +114,7 @@ bool target_parse(const char *value, struct target_config *ret, struct strbuf *e
             strbuf_add_string(error, problem);
     }
     if (problem) {
-        free(target.address.text);
-        free(target.unit);
+        target_deinit(&target);
         return false;
     }
     *ret = target;
@@ -153,8 +152,7 @@ static bool parse_target(const struct config_option *option, const char *value, 
                     same->place.line);
     else
         strbuf_add_string(error, "an upstream has at most 256 targets");
-    free(target.address.text);
-    free(target.unit);
+    target_deinit(&target);
     return false;
 }
 
@@ -163,10 +161,8 @@ static void reset_targets(void *member)
     struct upstream_config *upstream =
         container_of((struct target_config **)member, struct upstream_config, targets);
 
-    for (size_t i = 0; i < upstream->n_targets; i++) {
-        free(upstream->targets[i].address.text);
-        free(upstream->targets[i].unit);
-    }
+    for (size_t i = 0; i < upstream->n_targets; i++)
+        target_deinit(&upstream->targets[i]);
     free(upstream->targets);
     upstream->targets = NULL;
     upstream->n_targets = 0;

@@ -166,7 +166,7 @@ static void add_header(struct exchange *exchange, const char *name, const char *
 static void add_own_headers(struct proxy *proxy)
 {
     struct exchange *exchange = proxy->exchange;
-    const uint64_t key = server_upstream_key(proxy->upstream, exchange->target);
+    const uint64_t key = roster_key(exchange->target);
 
     if (exchange->upstream->sticky && key != proxy->choice.sticky)
         add_header(exchange, "Set-Cookie", "%s=%016" PRIx64 "; Path=/; HttpOnly; SameSite=Lax%s",

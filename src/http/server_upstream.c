@@ -78,11 +78,6 @@ struct client_pool *server_upstream_pool(struct server_upstream *upstream, const
     return place->pool;
 }
 
-uint64_t server_upstream_key(const struct server_upstream *upstream, const struct target_config *target)
-{
-    return roster_key(upstream->server->options.roster, target);
-}
-
 /* --- what comes from the roster ---------------------------------------------------------------------------
  */
 
@@ -171,20 +166,27 @@ static bool take(struct server_upstream *upstream, unsigned slot, const struct s
     return true;
 }
 
-/* The one that a cookie names, also where it gets no new clients. */
+/* The one that a cookie names; NULL when it is not there. */
+static const struct server_target *find_sticky(const struct server_upstream *upstream,
+                                               const struct server_choice *choice)
+{
+    for (unsigned slot = 0; choice->sticky && slot < upstream->config->n_slots; slot++)
+        if (upstream->targets[slot].target && upstream->targets[slot].key == choice->sticky)
+            return &upstream->targets[slot];
+    return NULL;
+}
+
+/* Also where it gets no new clients. */
 static const struct target_config *pick_sticky(struct server_upstream *upstream,
                                                const struct server_choice *choice, usec_t now,
                                                struct roster_permit *ret)
 {
-    for (unsigned slot = 0; slot < upstream->config->n_slots; slot++) {
-        const struct server_target *place = &upstream->targets[slot];
-        if (!place->target || place->key != choice->sticky)
-            continue;
-        if (place->familiar && !is_tried(choice, slot) && take(upstream, slot, choice, now, ret))
-            return place->target;
+    const struct server_target *place = find_sticky(upstream, choice);
+
+    if (!place || !place->familiar || is_tried(choice, place->target->index) ||
+        !take(upstream, place->target->index, choice, now, ret))
         return NULL;
-    }
-    return NULL;
+    return place->target;
 }
 
 static const struct target_config *pick_balanced(struct server_upstream *upstream,
@@ -228,11 +230,8 @@ const struct target_config *server_upstream_pick(struct server_upstream *upstrea
                                                  const struct server_choice *choice, usec_t now,
                                                  struct roster_permit *ret_permit)
 {
-    const struct target_config *target = NULL;
-
     derive(upstream, now);
-    if (choice->sticky)
-        target = pick_sticky(upstream, choice, now, ret_permit);
+    const struct target_config *target = pick_sticky(upstream, choice, now, ret_permit);
     if (!target)
         target = pick_balanced(upstream, choice, now, ret_permit);
     if (!target && choice->any)
@@ -247,12 +246,8 @@ const struct target_config *server_upstream_pick_drained(struct server_upstream 
     if (!choice->sticky)
         return NULL;
     derive(upstream, now);
-    for (unsigned slot = 0; slot < upstream->config->n_slots; slot++) {
-        const struct server_target *place = &upstream->targets[slot];
-        if (place->target && place->key == choice->sticky)
-            return place->ready ? NULL : pick_sticky(upstream, choice, now, ret_permit);
-    }
-    return NULL;
+    const struct server_target *place = find_sticky(upstream, choice);
+    return place && !place->ready ? pick_sticky(upstream, choice, now, ret_permit) : NULL;
 }
 
 bool server_upstream_has_other(struct server_upstream *upstream, const struct server_choice *choice)
@@ -316,26 +311,30 @@ bool server_upstream_hold(struct server_upstream *upstream, struct hold_entry *e
     return true;
 }
 
+/* One of `size` bytes has left the queue for good. */
+static void uncount(struct server_upstream *upstream, size_t size)
+{
+    upstream->server->n_held--;
+    roster_unhold(upstream->server->options.roster, upstream->config, size);
+}
+
 void server_upstream_unhold(struct server_upstream *upstream, struct hold_entry *entry)
 {
     if (!entry->queued)
         return;
     hold_remove(&upstream->hold, entry);
-    upstream->server->n_held--;
-    roster_unhold(upstream->server->options.roster, upstream->config, entry->size);
+    uncount(upstream, entry->size);
 }
 
 void server_upstream_release(struct server_upstream *upstream)
 {
-    struct roster *roster = upstream->server->options.roster;
     struct hold_entry *entry;
     const usec_t now = now_monotonic();
 
     upstream->releasing = true;
     derive(upstream, now);
     while ((entry = hold_expired(&upstream->hold, now))) {
-        roster_unhold(roster, upstream->config, entry->size);
-        upstream->server->n_held--;
+        uncount(upstream, entry->size);
         proxy_expire(entry);
     }
     /* Those of a drained target may go all the same. */
@@ -347,8 +346,7 @@ void server_upstream_release(struct server_upstream *upstream)
             hold_allow_one(&upstream->hold); /* it has not gone */
             blocked = true;
         } else {
-            upstream->server->n_held--;
-            roster_unhold(roster, upstream->config, size);
+            uncount(upstream, size);
         }
     }
     upstream->releasing = false;

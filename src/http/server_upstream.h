@@ -56,8 +56,6 @@ const struct target_config *server_upstream_pick_drained(struct server_upstream 
                                                          struct roster_permit *ret_permit);
 /* Whether there is a ready target that was not tried. */
 bool server_upstream_has_other(struct server_upstream *upstream, const struct server_choice *choice);
-/* What a sticky cookie says of a target. */
-uint64_t server_upstream_key(const struct server_upstream *upstream, const struct target_config *target);
 struct client_pool *server_upstream_pool(struct server_upstream *upstream,
                                          const struct target_config *target);
 /* The try is over, or was not made. */

@@ -131,8 +131,7 @@ static void deinit_upstream(struct roster_upstream *upstream)
     pthread_mutex_destroy(&upstream->lock);
     for (struct roster_target *target; (target = upstream->all);) {
         upstream->all = target->next;
-        free(target->config.address.text);
-        free(target->config.unit);
+        target_deinit(&target->config);
         free(target);
     }
 }
@@ -259,13 +258,24 @@ bool roster_look(const struct roster *roster, const struct upstream_config *upst
     return true;
 }
 
-uint64_t roster_key(const struct roster *roster, const struct target_config *target)
+uint64_t roster_key(const struct target_config *target)
 {
     return target_of(target)->key;
 }
 
 /* --- requests ---------------------------------------------------------------------------------------------
  */
+
+/* A breaker may have become half-open by nothing but time. */
+static void note_time(struct roster *roster, struct roster_upstream *upstream,
+                      const struct target_config *target, enum breaker_state before, enum breaker_state after,
+                      usec_t now)
+{
+    if (before == after)
+        return;
+    roster_tell_breaker(roster, upstream, target, after, NULL);
+    upstream_changed(roster, upstream, now);
+}
 
 bool roster_begin(struct roster *roster, const struct upstream_config *upstream,
                   const struct target_config *target, usec_t now, struct roster_permit *ret)
@@ -290,10 +300,7 @@ bool roster_begin(struct roster *roster, const struct upstream_config *upstream,
     const enum breaker_state after = breaker_state(entry->breaker, now);
     entry_publish(entry, now);
     pthread_mutex_unlock(&entry->lock);
-    if (before != after) {
-        roster_tell_breaker(roster, u, target, after, NULL);
-        upstream_changed(roster, u, now);
-    }
+    note_time(roster, u, target, before, after, now);
     if (!permitted)
         atomic_fetch_sub(&entry->active, 1);
     return permitted;
@@ -736,10 +743,7 @@ static usec_t tick_entry(struct roster *roster, struct roster_upstream *upstream
     const enum breaker_state after = atomic_load(&entry->breaker_state);
     const usec_t next = breaker_next(entry->breaker, now);
     pthread_mutex_unlock(&entry->lock);
-    if (before != after) {
-        roster_tell_breaker(roster, upstream, &target->config, after, NULL);
-        upstream_changed(roster, upstream, now);
-    }
+    note_time(roster, upstream, &target->config, before, after, now);
     return next;
 }
 

@@ -82,7 +82,8 @@ struct roster_slot {
 /* False when the slot is empty. Slots from roster_n_slots() on are. */
 bool roster_look(const struct roster *roster, const struct upstream_config *upstream, unsigned slot,
                  struct roster_slot *ret);
-uint64_t roster_key(const struct roster *roster, const struct target_config *target);
+/* As struct roster_slot has it. */
+uint64_t roster_key(const struct target_config *target);
 unsigned roster_n_slots(const struct roster *roster, const struct upstream_config *upstream);
 
 /* --- requests: any thread ---------------------------------------------------------------------------------

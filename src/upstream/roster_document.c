@@ -155,7 +155,7 @@ static void import_added(struct roster *roster, struct roster_upstream *upstream
         (void)read_weight(json_object_get(value, "weight"), &config.weight);
         if (!roster_add(roster, upstream->config, &config, TARGET_ADDED, now, &error))
             journal_log(roster->options.journal, EVENT_WARNING, "%s", strbuf_string(&error));
-        free(config.address.text);
+        target_deinit(&config);
     }
 }
 
