@@ -83,11 +83,17 @@ def test_errors_of_the_client_are_no_failures(service, apps):
     assert state(gateway, app) == 0
 
 
-@pytest.mark.parametrize("options", [COUNT, TIME])
-def test_others_get_the_requests(service, apps, options):
-    sick, well = apps("sick", status=503), apps("well")
+def with_one_open(service, apps, options, status):
+    """A gateway with two apps, of which one is sick: its breaker is open, and stays so."""
+    sick, well = apps("sick", status=status), apps("well")
     gateway = serve(service, [sick.target, well.target], options.replace("300ms", "1min"), gateway="Threads=2")
     h1.eventually(lambda: gateway.get("/x") and state(gateway, sick) == 2)
+    return gateway, sick, well
+
+
+@pytest.mark.parametrize("options", [COUNT, TIME])
+def test_others_get_the_requests(service, apps, options):
+    gateway, sick, well = with_one_open(service, apps, options, status=503)
     with gateway.connect() as client:
         assert {client.get("/x").text for _ in range(20)} == {"well"}
     assert told(gateway, sick, "open") == 1
@@ -217,9 +223,7 @@ def test_the_window_of_time_moves_on(service, apps):
 
 @pytest.mark.parametrize("options", [COUNT, TIME])
 def test_its_state_is_known_after_a_reload(service, apps, options):
-    sick, well = apps("sick", status=500), apps("well")
-    gateway = serve(service, [sick.target, well.target], options.replace("300ms", "1min"), gateway="Threads=2")
-    h1.eventually(lambda: gateway.get("/x") and state(gateway, sick) == 2)
+    gateway, sick, well = with_one_open(service, apps, options, status=500)
     before = sick.count
     gateway.reload()
     assert state(gateway, sick) == 2 and state(gateway, well) == 0

@@ -135,7 +135,8 @@ def test_successor_of_nobody_ends(heir, until):
     assert service.notifications.snapshot() == []
 
 
-def test_successor_answers_what_it_has_when_it_is_nobodys(heir, upstream):
+def accept_for(heir, upstream):
+    """A successor that accepts, with an app behind it, and was not told to lead."""
     service, ours = heir
     service.allow(".*")
     service.configure(f"[Upstream app]\nTarget={upstream.target}\n[Route /]\nUpstream=app\n")
@@ -143,6 +144,11 @@ def test_successor_answers_what_it_has_when_it_is_nobodys(heir, upstream):
     ours.expect("ready")
     ours.send("go")
     ours.expect("serving")
+
+
+def test_successor_answers_what_it_has_when_it_is_nobodys(heir, upstream):
+    service, ours = heir
+    accept_for(heir, upstream)
     with service.connect() as client:
         client.request("GET", "/")
         app, _ = upstream.expect()
@@ -185,12 +191,7 @@ def test_connections_that_are_none(heir):
 def test_successor_is_told_to_stop_twice(heir, upstream):
     """By the service manager and by its predecessor: it does not hurry for that."""
     service, ours = heir
-    service.allow(".*")
-    service.configure(f"[Upstream app]\nTarget={upstream.target}\n[Route /]\nUpstream=app\n")
-    start(heir)
-    ours.expect("ready")
-    ours.send("go")
-    ours.expect("serving")
+    accept_for(heir, upstream)
     with service.connect() as client:
         client.request("GET", "/")
         app, _ = upstream.expect()
