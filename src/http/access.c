@@ -70,13 +70,14 @@ void access_refused(struct exchange *exchange, int status, const char *detail)
     struct journal_record record;
 
     /* Misses and mistakes of method are everyday; what breaks the protocol or a limit is worth a line. */
-    if (status == 404 || status == 405 || status >= 500)
+    if (status == 404 || status == 405 || status >= 500 || !server_may_tell(exchange->server, TOLD_REFUSAL))
         return;
     journal_begin(&record, EVENT_REQUEST_REFUSED);
     add_request(&record, exchange);
     journal_add_string(&record, FIELD_PEER, conn_peer(exchange->conn));
     journal_add_u64(&record, FIELD_STATUS, (uint64_t)status);
     journal_add_string(&record, FIELD_REASON, detail);
+    server_add_withheld(exchange->server, TOLD_REFUSAL, &record);
     journal_send(exchange->server->options.journal, &record, "request from %s refused with %d: %s",
                  conn_peer(exchange->conn), status, detail);
 }
@@ -137,34 +138,6 @@ void access_cut_head(struct server *server, struct conn *conn)
                  "cut at the deadline: a request from %s that had only begun to arrive", conn_peer(conn));
 }
 
-/* Failures told per second and worker: while a target is down each request may be one, and a journal full of
- * them tells no more than a few and a number do. What clients saw is told ten times as often, and not
- * crowded out by what they did not. */
-static const unsigned failures_per_second[2] = {10, 100};
-
-static bool failure_is_told(struct server *server, bool seen)
-{
-    usec_t now = now_monotonic();
-
-    if (now - server->failures[seen].second >= USEC_PER_SEC) {
-        server->failures[seen].second = now;
-        server->failures[seen].told = 0;
-    }
-    if (server->failures[seen].told == failures_per_second[seen]) {
-        server->failures[seen].withheld++;
-        return false;
-    }
-    server->failures[seen].told++;
-    return true;
-}
-
-static void add_withheld(struct server *server, bool seen, struct journal_record *record)
-{
-    if (server->failures[seen].withheld)
-        journal_add_u64(record, FIELD_WITHHELD, server->failures[seen].withheld);
-    server->failures[seen].withheld = 0;
-}
-
 void access_try_failed(struct exchange *exchange, const struct client_outcome *outcome, bool again)
 {
     struct journal_record record;
@@ -173,7 +146,8 @@ void access_try_failed(struct exchange *exchange, const struct client_outcome *o
     /* A pooled connection that had gone stale is nobody's failure when the request simply goes out again. */
     if (again && outcome->reused)
         return;
-    if (!failure_is_told(exchange->server, !again))
+    const enum told kind = again ? TOLD_RETRY : TOLD_FAILURE;
+    if (!server_may_tell(exchange->server, kind))
         return;
     client_outcome_describe(outcome, reason, sizeof(reason));
     journal_begin(&record, EVENT_UPSTREAM_FAILURE);
@@ -181,7 +155,7 @@ void access_try_failed(struct exchange *exchange, const struct client_outcome *o
     journal_add_string(&record, FIELD_REASON, reason);
     journal_add_u64(&record, FIELD_TRIES, exchange->tries);
     journal_add_u64(&record, FIELD_DURATION_USEC, outcome->duration);
-    add_withheld(exchange->server, !again, &record);
+    server_add_withheld(exchange->server, kind, &record);
     journal_send(exchange->server->options.journal, &record, "upstream %s, target %s: %s%s",
                  exchange->upstream->name, exchange->target->address.text, reason,
                  again ? "; trying again" : "");
@@ -191,13 +165,13 @@ void access_hold_ended(struct exchange *exchange, usec_t held, const char *reaso
 {
     struct journal_record record;
 
-    if (!failure_is_told(exchange->server, true))
+    if (!server_may_tell(exchange->server, TOLD_FAILURE))
         return;
     journal_begin(&record, EVENT_HOLD_ENDED);
     add_request(&record, exchange);
     journal_add_string(&record, FIELD_REASON, reason);
     journal_add_u64(&record, FIELD_DURATION_USEC, held);
-    add_withheld(exchange->server, true, &record);
+    server_add_withheld(exchange->server, TOLD_FAILURE, &record);
     journal_send(exchange->server->options.journal, &record,
                  "upstream %s: a request is told that there is nobody, after %llums: %s",
                  exchange->upstream->name, (unsigned long long)(held / USEC_PER_MSEC), reason);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <sys/un.h>
 
+#include "http/fault.h"
 #include "http/http1.h"
 #include "http/http2.h"
 #include "http/linger.h"
@@ -95,7 +96,9 @@ static void on_handshake(h2o_socket_t *sock, const char *error)
 
 static void on_handshake_timeout(h2o_timeout_entry_t *entry)
 {
-    conn_abort(container_of(entry, struct conn, timer));
+    struct conn *conn = container_of(entry, struct conn, timer);
+    conn_fault(conn, CLIENT_FAULT_HANDSHAKE_TIMEOUT, NULL);
+    conn_abort(conn);
 }
 
 static struct conn *conn_new(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)

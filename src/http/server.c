@@ -9,6 +9,7 @@
 #include "http/listener.h"
 #include "http/request_head.h"
 #include "http/server_internal.h"
+#include "journal/fields.h"
 
 #define HTTP2_DRAIN_INTERVAL (100 * USEC_PER_MSEC)
 /* Idle connections are closed in so many stages at the end of their quiet period, this far apart. */
@@ -48,6 +49,26 @@ void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_
 usec_t server_idle_stage(struct server *server)
 {
     return usec_add(server->quiet, (server->stage++ % IDLE_STAGES) * IDLE_STAGE_TIME);
+}
+
+/* ---- records
+ * ------------------------------------------------------------------------------------------------ */
+
+/* Per second and worker. What clients saw is told ten times as often as what was made good, and is not
+ * crowded out by it. */
+static const unsigned told_per_second[_TOLD_MAX] = {
+    [TOLD_RETRY] = 10, [TOLD_FAILURE] = 100, [TOLD_REFUSAL] = 20, [TOLD_CLIENT_FAULT] = 10};
+
+bool server_may_tell(struct server *server, enum told kind)
+{
+    return allowance_take(&server->told[kind], told_per_second[kind], now_monotonic());
+}
+
+void server_add_withheld(struct server *server, enum told kind, struct journal_record *record)
+{
+    const uint64_t withheld = allowance_take_withheld(&server->told[kind]);
+    if (withheld)
+        journal_add_u64(record, FIELD_WITHHELD, withheld);
 }
 
 /* ---- requests of HTTP/2

@@ -6,11 +6,21 @@
 #include "http/h2o.h"
 #include "http/server.h"
 #include "http/server_upstream.h"
+#include "journal/allowance.h"
 #include "upstream/client.h"
 
 struct listener;
 
 #define SERVER_MAX_TIMEOUTS 64
+
+/* Kinds of records that are limited in rate, each by itself (server.c says how much). */
+enum told {
+    TOLD_RETRY,        /* a try that failed and was made good by another */
+    TOLD_FAILURE,      /* one whose failure the client saw */
+    TOLD_REFUSAL,      /* a request that broke the protocol or a limit */
+    TOLD_CLIENT_FAULT, /* a connection that did */
+    _TOLD_MAX,
+};
 
 struct server {
     struct server_options options;
@@ -45,12 +55,12 @@ struct server {
 
     uint64_t id_prefix, id_counter; /* of request ids */
 
-    struct {
-        usec_t second;     /* when the current one began */
-        unsigned told;     /* failures told in it */
-        uint64_t withheld; /* and since then, or before, not told */
-    } failures[2];         /* those that were made good by another try, and those that clients saw */
+    struct allowance told[_TOLD_MAX];
 };
+
+/* Whether one more record of a kind may be written now; the record then says how many were not. */
+bool server_may_tell(struct server *server, enum told kind);
+void server_add_withheld(struct server *server, enum told kind, struct journal_record *record);
 
 /* The bucket for timers of this length; they are few, one per distinct option value. */
 h2o_timeout_t *server_timeout(struct server *server, usec_t length);

@@ -19,6 +19,7 @@
 #define FIELD_BYTES_OUT "BYTES_OUT"
 #define FIELD_PEER "PEER"
 #define FIELD_REASON "REASON"
+#define FIELD_FAULT "FAULT" /* of a client: which kind */
 #define FIELD_CHECK "CHECK"
 #define FIELD_TRIES "TRIES"
 #define FIELD_IN_FLIGHT "IN_FLIGHT"

@@ -134,6 +134,11 @@ const struct metric_family metric_families[_METRIC_MAX] = {
         "holdfast_connections_total", METRIC_COUNTER, "Client connections opened.",
         {DIMENSION_LISTENER, DIMENSION_PROTOCOL},
     },
+    [METRIC_CLIENT_FAULTS] = {
+        "holdfast_client_faults_total", METRIC_COUNTER,
+        "Connections that were refused or ended for what their clients did, by listener and kind of fault.",
+        {DIMENSION_LISTENER, DIMENSION_FAULT}, .sparse = true,
+    },
     [METRIC_TRIES] = {
         "holdfast_upstream_tries_total", METRIC_COUNTER, "Requests sent to a target, by what came of it.",
         {DIMENSION_TARGET, DIMENSION_OUTCOME}, .sparse = true,

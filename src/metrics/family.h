@@ -17,6 +17,7 @@ enum metric {
     METRIC_CLASS_TOTALS,
     METRIC_CONNECTIONS,
     METRIC_CONNECTIONS_TOTAL,
+    METRIC_CLIENT_FAULTS,
     METRIC_TRIES,
     METRIC_TRY_DURATION,
     METRIC_POOL_IDLE,
@@ -74,6 +75,7 @@ enum metric_dimension {
     DIMENSION_UPSTREAM,
     DIMENSION_TARGET, /* of an upstream: gives two labels */
     DIMENSION_OUTCOME,
+    DIMENSION_FAULT,
     _DIMENSION_MAX,
 };
 

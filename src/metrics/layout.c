@@ -90,6 +90,7 @@ void layout_init(struct metrics_layout *layout, const struct config *config)
     layout->n_values[DIMENSION_LISTENER] = config->n_listeners;
     layout->n_values[DIMENSION_PROTOCOL] = _METRICS_PROTOCOL_MAX;
     layout->n_values[DIMENSION_OUTCOME] = _METRICS_TRY_MAX;
+    layout->n_values[DIMENSION_FAULT] = _CLIENT_FAULT_MAX;
     layout->n_values[DIMENSION_UPSTREAM] = config->n_upstreams;
     number_routes(layout);
     number_targets(layout);
@@ -144,6 +145,9 @@ static size_t add_labels(const struct metrics_layout *layout, enum metric_dimens
         return 2;
     case DIMENSION_OUTCOME:
         ret[0] = (struct metric_label){"outcome", metrics_try_to_string((enum metrics_try)value)};
+        return 1;
+    case DIMENSION_FAULT:
+        ret[0] = (struct metric_label){"fault", client_fault_to_string((enum client_fault)value)};
         return 1;
     case _DIMENSION_MAX:
     default:

@@ -212,6 +212,13 @@ void metrics_set_target(struct metrics *metrics, const struct upstream_config *u
     set(metrics, METRIC_BREAKER_STATE, t, breaker);
 }
 
+void metrics_client_fault(struct metrics_shard *shard, const struct listener_config *listener,
+                          enum client_fault fault)
+{
+    if (shard && listener)
+        count(shard, METRIC_CLIENT_FAULTS, listener->index * (size_t)_CLIENT_FAULT_MAX + fault, 1);
+}
+
 void metrics_request_cut(struct metrics_shard *shard)
 {
     if (shard)

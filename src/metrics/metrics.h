@@ -4,6 +4,7 @@
  * atomics; each number is exact, a set of numbers is not a snapshot). */
 
 #include "config/config.h"
+#include "metrics/client_fault.h"
 #include "metrics/histogram.h"
 #include "router/method.h"
 #include "util/clock.h"
@@ -71,6 +72,9 @@ void metrics_retry(struct metrics_shard *shard, const struct upstream_config *up
 /* A request began to wait for a target; it was told that there is none. */
 void metrics_hold(struct metrics_shard *shard, const struct upstream_config *upstream);
 void metrics_hold_expired(struct metrics_shard *shard, const struct upstream_config *upstream);
+/* A client was turned away. */
+void metrics_client_fault(struct metrics_shard *shard, const struct listener_config *listener,
+                          enum client_fault fault);
 /* A request that was ended by us: at the drain deadline. */
 void metrics_request_cut(struct metrics_shard *shard);
 

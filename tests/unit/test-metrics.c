@@ -73,6 +73,24 @@ static void test_requests_are_summed_over_shards(void **state)
     assert_int_equal(route.requests, 0);
 }
 
+static void test_client_faults_are_told_apart(void **state)
+{
+    struct metrics *metrics = *state;
+    struct strbuf text = STRBUF_INIT;
+    const struct metrics_process process = {.version = "1", .state = "running"};
+    const struct listener_config *listener = &sample_config.listeners[0];
+
+    metrics_client_fault(metrics_shard(metrics, 0), listener, CLIENT_FAULT_DENIED);
+    metrics_client_fault(metrics_shard(metrics, 1), listener, CLIENT_FAULT_DENIED);
+    metrics_client_fault(metrics_shard(metrics, 1), listener, CLIENT_FAULT_HANDSHAKE_TIMEOUT);
+    metrics_client_fault(metrics_shard(metrics, 1), NULL, CLIENT_FAULT_DENIED);
+    metrics_client_fault(NULL, listener, CLIENT_FAULT_DENIED);
+    metrics_expose(metrics, &process, &text);
+    assert_non_null(strstr(text.data, "fault=\"denied\"} 2\n"));
+    assert_non_null(strstr(text.data, "fault=\"handshake-timeout\"} 1\n"));
+    strbuf_deinit(&text);
+}
+
 static void test_what_has_no_route_or_status_is_counted(void **state)
 {
     struct metrics_shard *shard = metrics_shard(*state, 0);
@@ -237,6 +255,7 @@ int main(void)
         metrics_test(test_nothing_counted_is_zero),
         metrics_test(test_shards_lie_apart),
         metrics_test(test_requests_are_summed_over_shards),
+        metrics_test(test_client_faults_are_told_apart),
         metrics_test(test_what_has_no_route_or_status_is_counted),
         metrics_test(test_equal_patterns_share_counters),
         metrics_test(test_connections),

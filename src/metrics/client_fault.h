@@ -1,0 +1,20 @@
+#pragma once
+/* What a client can do, or be, that makes us refuse or end its connection. One row each: the symbol, the
+ * value of the label `fault` and of FAULT= in the journal, and what is said of it there ("… from 192.0.2.1:
+ * its address is not allowed"). */
+
+/* clang-format off */
+#define CLIENT_FAULTS(X)                                                                              \
+    X(CLIENT_FAULT_DENIED,            "denied",            "its address is not allowed here")         \
+    X(CLIENT_FAULT_HANDSHAKE_TIMEOUT, "handshake-timeout", "its TLS handshake took too long")
+/* clang-format on */
+
+enum client_fault {
+#define X(symbol, name, text) symbol,
+    CLIENT_FAULTS(X)
+#undef X
+        _CLIENT_FAULT_MAX,
+};
+
+const char *client_fault_to_string(enum client_fault fault);
+const char *client_fault_text(enum client_fault fault);
