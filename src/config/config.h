@@ -82,6 +82,8 @@ struct gateway_config {
     usec_t drain;     /* DrainSec=; USEC_INFINITY: auto */
     enum access_log access_log;
     uint64_t max_body_size;   /* default for listeners and routes */
+    uint64_t max_head_size;   /* MaxHeadSize=: bytes of a request's head, decoded */
+    unsigned max_headers;     /* MaxHeaders=: fields in it */
     usec_t head_timeout;      /* HeadTimeoutSec=: from the first byte of a request head to its end */
     usec_t body_timeout;      /* BodyTimeoutSec=: between two arrivals of request body bytes */
     usec_t idle_timeout;      /* IdleTimeoutSec=: keep-alive connection without a request */

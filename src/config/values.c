@@ -44,6 +44,21 @@ static bool parse_bytes(const struct config_option *option, const char *value, v
 }
 const struct option_type option_size = {parse_bytes};
 
+static bool parse_head_size(const struct config_option *option, const char *value, void *member,
+                            struct strbuf *error)
+{
+    uint64_t size;
+    const int r = parse_size(value, &size);
+
+    if (r == -ERANGE || (r == 0 && (size < 1024 || size > 1024 * 1024)))
+        return refuse(error, "out of range");
+    if (r < 0)
+        return false;
+    *(uint64_t *)member = size;
+    return true;
+}
+const struct option_type option_head_size = {parse_head_size};
+
 /* A time span within bounds; infinity only where max is. */
 static bool parse_span(const char *value, usec_t min, usec_t max, usec_t *ret, struct strbuf *error)
 {
@@ -145,6 +160,14 @@ static bool parse_generations(const struct config_option *option, const char *va
     return parse_unsigned(value, 2, 64, member, error);
 }
 const struct option_type option_generations = {parse_generations};
+
+/* The upper bound is REQUEST_HEAD_FIELDS_LIMIT of http/request_head.h. */
+static bool parse_headers(const struct config_option *option, const char *value, void *member,
+                          struct strbuf *error)
+{
+    return parse_unsigned(value, 10, 1000, member, error);
+}
+const struct option_type option_headers = {parse_headers};
 
 static bool parse_percent(const struct config_option *option, const char *value, void *member,
                           struct strbuf *error)

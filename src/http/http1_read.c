@@ -163,6 +163,12 @@ static void start_body(struct http1 *h, const struct request_head *head)
     read_body(h);
 }
 
+static struct head_limits limits_of(const struct http1 *h)
+{
+    const struct gateway_config *gateway = server_gateway(h->conn->server);
+    return (struct head_limits){.size = gateway->max_head_size, .fields = gateway->max_headers};
+}
+
 static bool is_http2_preface(struct http1 *h, size_t end)
 {
     static const char line[] = "PRI * HTTP/2.0\r\n\r\n";
@@ -183,15 +189,16 @@ static void head_is_complete(struct http1 *h, size_t end)
         return;
     }
 
+    const struct head_limits limits = limits_of(h);
     struct request_head head;
     const char *bytes = h->sock->input->bytes + h->scan_start;
     size_t size = end - h->scan_start;
-    enum head_error error = request_head_parse(bytes, size, &head);
+    enum head_error error = request_head_parse(bytes, size, &limits, &head);
     if (error == HEAD_OK && (head.chunked || head.content_length != UINT64_MAX)) {
         /* The buffer moves while a body arrives: the slices need a head that stays. */
         char *copy = h2o_mem_alloc_pool(&h->req.pool, size);
         memcpy(copy, bytes, size);
-        error = request_head_parse(copy, size, &head);
+        error = request_head_parse(copy, size, &limits, &head);
     }
     if (error != HEAD_OK) {
         http1_refuse(h, head_error_status(error), head_error_text(error));
@@ -207,11 +214,12 @@ static void head_is_complete(struct http1 *h, size_t end)
 static void read_head(struct http1 *h)
 {
     h2o_buffer_t *input = h->sock->input;
+    const struct head_limits limits = limits_of(h);
     size_t end;
 
     if (h->state == HTTP1_IDLE)
         http1_set_state(h, HTTP1_HEAD);
-    switch (request_head_scan(input->bytes, input->size, &h->scan_offset, &h->scan_start, &end)) {
+    switch (request_head_scan(input->bytes, input->size, &limits, &h->scan_offset, &h->scan_start, &end)) {
     case HEAD_INCOMPLETE:
         return;
     case HEAD_COMPLETE:

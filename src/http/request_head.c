@@ -35,8 +35,8 @@ static const char *skip(const char *p, const char *end, const bool class[256])
     return p;
 }
 
-enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, size_t *ret_start,
-                                 size_t *ret_end)
+enum head_scan request_head_scan(const char *data, size_t size, const struct head_limits *limits,
+                                 size_t *offset, size_t *ret_start, size_t *ret_end)
 {
     size_t start = *ret_start;
 
@@ -52,7 +52,7 @@ enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, 
     const char *p = data + *offset, *end = data + size;
     while ((p = memchr(p, '\n', (size_t)(end - p)))) {
         size_t at = (size_t)(p - data);
-        if (at + 1 - start > REQUEST_HEAD_MAX_SIZE)
+        if (at + 1 - start > limits->size)
             break;
         if (at == start || p[-1] != '\r')
             return HEAD_MALFORMED;
@@ -63,7 +63,7 @@ enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, 
         }
         *offset = at + 1;
     }
-    if (size - start <= REQUEST_HEAD_MAX_SIZE)
+    if (size - start <= limits->size)
         return HEAD_INCOMPLETE;
     return *offset == start ? HEAD_LINE_TOO_LONG : HEAD_TOO_LARGE;
 }
@@ -305,8 +305,10 @@ static enum head_error judge_field(struct request_head *head, const struct reque
     return HEAD_OK;
 }
 
-enum head_error request_head_parse(const char *data, size_t size, struct request_head *head)
+enum head_error request_head_parse(const char *data, size_t size, const struct head_limits *limits,
+                                   struct request_head *head)
 {
+    const size_t max_fields = MIN(limits->fields, (size_t)REQUEST_HEAD_FIELDS_LIMIT);
     const char *p = data, *end = data + size;
     struct seen seen = {0};
 
@@ -322,7 +324,7 @@ enum head_error request_head_parse(const char *data, size_t size, struct request
         return error;
 
     while (*p != '\r') {
-        if (head->n_fields == REQUEST_HEAD_MAX_FIELDS)
+        if (head->n_fields == max_fields)
             return HEAD_TOO_MANY_FIELDS;
         struct request_field *f = &head->fields[head->n_fields++];
 

@@ -8,8 +8,14 @@
 #include "router/method.h"
 #include "util/slice.h"
 
-#define REQUEST_HEAD_MAX_FIELDS 100
-#define REQUEST_HEAD_MAX_SIZE 16384
+/* More fields than this are never taken, whatever the limits say. */
+#define REQUEST_HEAD_FIELDS_LIMIT 1000
+
+/* What a head may have: MaxHeadSize= and MaxHeaders= of the configuration. */
+struct head_limits {
+    size_t size;   /* bytes, with the empty line */
+    size_t fields; /* at most REQUEST_HEAD_FIELDS_LIMIT */
+};
 
 enum head_scan {
     HEAD_INCOMPLETE,
@@ -22,8 +28,8 @@ enum head_scan {
 /* Looks for the end of the head in `data`; *offset is where to go on looking (0 at first) and is moved.
  * Empty lines before the request line are counted into *ret_start (RFC 9112 2.2). When complete, *ret_end is
  * the offset just behind the empty line. */
-enum head_scan request_head_scan(const char *data, size_t size, size_t *offset, size_t *ret_start,
-                                 size_t *ret_end);
+enum head_scan request_head_scan(const char *data, size_t size, const struct head_limits *limits,
+                                 size_t *offset, size_t *ret_start, size_t *ret_end);
 
 struct request_field {
     struct slice name;
@@ -36,7 +42,7 @@ struct request_head {
     struct slice path;      /* with query; "*" for OPTIONS * */
     struct slice authority; /* from an absolute-form target, else the Host field; may be empty */
     unsigned minor_version; /* 0 or 1 */
-    struct request_field fields[REQUEST_HEAD_MAX_FIELDS];
+    struct request_field fields[REQUEST_HEAD_FIELDS_LIMIT];
     size_t n_fields;
 
     /* What the fields say about the message and the connection. */
@@ -70,7 +76,8 @@ enum head_error {
 
 /* Parses a complete head (data[0] is the first byte of the request line, size includes the empty line). The
  * slices point into `data`. */
-enum head_error request_head_parse(const char *data, size_t size, struct request_head *ret);
+enum head_error request_head_parse(const char *data, size_t size, const struct head_limits *limits,
+                                   struct request_head *ret);
 
 /* Judges what HTTP/2 has instead of a request line and Host, by the same measure: it becomes a line of HTTP/1
  * on the way to an app. What is in `path` before a query is path_normalize()'s to say. */

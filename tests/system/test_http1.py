@@ -143,6 +143,36 @@ def test_paths_that_are_none(site, path):
     assert site.get(path).status == 400
 
 
+@pytest.mark.parametrize("size, headers", [("1K", 10), ("16K", 100), ("1M", 1000)])
+def test_heads_are_limited_as_configured(service, size, headers):
+    """RFC 9112 3 and RFC 6585 5: 414 for a request line, 431 for fields, and the connection is over."""
+    service.listen("http")
+    service.configure(HELLO, gateway=f"MaxHeadSize={size}\nMaxHeaders={headers}")
+    service.start_ready()
+    limit = int(size[:-1]) << {"K": 10, "M": 20}[size[-1]]
+
+    def answer(data):
+        with service.connect() as client:
+            client.send(data)
+            response = client.read_response()
+            if response.status != 200:
+                client.assert_closed()
+            return response.status
+
+    def large(bytes_in_all):
+        frame = "GET /hello HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n"
+        return frame.replace("X: ", "X: " + "x" * (bytes_in_all - len(frame))).encode()
+
+    def many(fields):
+        return ("GET /hello HTTP/1.1\r\nHost: a\r\n" + "X: y\r\n" * (fields - 1) + "\r\n").encode()
+
+    assert answer(large(limit)) == 200
+    assert answer(large(limit + 1)) == 431
+    assert answer(f"GET /{'x' * limit} HTTP/1.1\r\nHost: a\r\n\r\n".encode()) == 414
+    assert answer(many(headers)) == 200
+    assert answer(many(headers + 1)) == 431
+
+
 # Errors
 
 

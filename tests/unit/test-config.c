@@ -132,7 +132,7 @@ static void test_everything(void **state)
         &text,
         "[Gateway]\nThreads=3\nDrainSec=20s\nQuietSec=0\nAccessLog=journal\nMaxBodySize=1M\n"
         "HeadTimeoutSec=1s\nBodyTimeoutSec=2s\nIdleTimeoutSec=3s\nSendTimeoutSec=infinity\n"
-        "ReloadTimeoutSec=45s\nMaxGenerations=3\n"
+        "ReloadTimeoutSec=45s\nMaxGenerations=3\nMaxHeadSize=32K\nMaxHeaders=50\n"
         "[Listener http]\n"
         "[Listener https]\nProtocol=https\nTLSCertificate=/a.crt\nTLSCertificate=/b.crt\nTLSKey=/a.key\n"
         "TLSKey=/b.key\nTLSMinimumVersion=1.3\nTLSClientCA=/ca.crt\nTLSClientVerify=required\nHTTP2=no\n"
@@ -169,6 +169,8 @@ static void test_everything(void **state)
     assert_int_equal(g->quiet, 0);
     assert_int_equal(g->access_log, ACCESS_LOG_JOURNAL);
     assert_int_equal(g->max_body_size, 1 << 20);
+    assert_int_equal(g->max_head_size, 32 << 10);
+    assert_int_equal(g->max_headers, 50);
     assert_int_equal(g->head_timeout, USEC_PER_SEC);
     assert_int_equal(g->body_timeout, 2 * USEC_PER_SEC);
     assert_int_equal(g->idle_timeout, 3 * USEC_PER_SEC);
@@ -191,8 +193,9 @@ static void test_everything(void **state)
     assert_int_equal(https->n_certificates, 2);
     assert_string_equal(https->certificates[1].certificate, "/b.crt");
     assert_string_equal(https->certificates[1].key, "/b.key");
-    assert_int_equal(https->certificates[1].certificate_place.line, 17);
-    assert_int_equal(https->certificates[1].key_place.line, 19);
+    const unsigned line = https->certificates[0].certificate_place.line;
+    assert_int_equal(https->certificates[1].certificate_place.line, line + 1);
+    assert_int_equal(https->certificates[1].key_place.line, line + 3);
     assert_int_equal(https->tls_minimum, TLS_VERSION_1_3);
     assert_string_equal(https->client_ca, "/ca.crt");
     assert_int_equal(https->client_verify, CLIENT_VERIFY_REQUIRED);
@@ -335,6 +338,8 @@ static void test_defaults(void **state)
     assert_true(f->config->gateway.drain == USEC_INFINITY);
     assert_int_equal(f->config->gateway.quiet, 300 * USEC_PER_MSEC);
     assert_int_equal(f->config->gateway.max_body_size, 64 << 20);
+    assert_int_equal(f->config->gateway.max_head_size, 16 << 10);
+    assert_int_equal(f->config->gateway.max_headers, 100);
     assert_int_equal(f->config->listeners[0].max_body_size, 64 << 20);
     assert_int_equal(f->config->upstreams[0]->pool_size, 32);
     assert_true(f->config->routes[0]->request_timeout == USEC_INFINITY);
@@ -532,6 +537,12 @@ static void test_refused(void **state)
         {WITH_LISTENER("[Gateway]\nThreads=two"),
          "Threads=two: not a valid value (accepted: auto, or 1 to 256)"},
         {WITH_LISTENER("[Gateway]\nMaxBodySize=99999999T"), "too large"},
+        {WITH_LISTENER("[Gateway]\nMaxHeadSize=1023"),
+         "out of range (accepted: bytes from 1K to 1M, with K or M as suffix)"},
+        {WITH_LISTENER("[Gateway]\nMaxHeadSize=infinity"), "out of range"},
+        {WITH_LISTENER("[Gateway]\nMaxHeadSize=some"), "not a valid value"},
+        {WITH_LISTENER("[Gateway]\nMaxHeaders=9"), "out of range (accepted: 10 to 1000)"},
+        {WITH_LISTENER("[Gateway]\nMaxHeaders=1001"), "out of range"},
         {WITH_LISTENER("[Gateway]\nIdleTimeoutSec=10us"), "too short"},
         {WITH_LISTENER("[Gateway]\nDrainSec=infinity"), "too long"},
         {WITH_LISTENER("[Gateway]\nAccessLog=on"),

@@ -12,6 +12,8 @@
 #define H "Host: a.example\r\n"
 #define GET "GET / HTTP/1.1\r\n"
 
+static const struct head_limits limits = {.size = 16384, .fields = 100};
+
 static const struct {
     const char *head; /* without the empty line */
     enum head_error error;
@@ -120,9 +122,10 @@ static void test_cases(void **state)
         struct strbuf text = STRBUF_INIT;
         strbuf_addf(&text, "%s\r\n", cases[i].head);
         size_t offset = 0, start = 0, end = 0;
-        assert_int_equal(request_head_scan(text.data, text.size, &offset, &start, &end), HEAD_COMPLETE);
+        assert_int_equal(request_head_scan(text.data, text.size, &limits, &offset, &start, &end),
+                         HEAD_COMPLETE);
         assert_int_equal(end, text.size);
-        enum head_error error = request_head_parse(text.data, text.size, &head);
+        enum head_error error = request_head_parse(text.data, text.size, &limits, &head);
         if (error != cases[i].error)
             print_error("%s(%s): got %d\n", cases[i].head, cases[i].why, error);
         assert_int_equal(error, cases[i].error);
@@ -159,7 +162,7 @@ static void test_lines_of_http2(void **state)
 static struct request_head parsed(const char *text)
 {
     struct request_head head;
-    assert_int_equal(request_head_parse(text, strlen(text), &head), HEAD_OK);
+    assert_int_equal(request_head_parse(text, strlen(text), &limits, &head), HEAD_OK);
     return head;
 }
 
@@ -195,8 +198,8 @@ static void test_scan_byte_by_byte(void **state)
     const char *text = "\r\n\r\n" GET H "\r\nGET";
     size_t whole = strlen(text) - 3, offset = 0, start = 0, end = 0;
     for (size_t n = 0; n < whole; n++)
-        assert_int_equal(request_head_scan(text, n, &offset, &start, &end), HEAD_INCOMPLETE);
-    assert_int_equal(request_head_scan(text, whole, &offset, &start, &end), HEAD_COMPLETE);
+        assert_int_equal(request_head_scan(text, n, &limits, &offset, &start, &end), HEAD_INCOMPLETE);
+    assert_int_equal(request_head_scan(text, whole, &limits, &offset, &start, &end), HEAD_COMPLETE);
     assert_int_equal(start, 4);
     assert_int_equal(end, whole);
 }
@@ -204,7 +207,7 @@ static void test_scan_byte_by_byte(void **state)
 static enum head_scan scan(const char *text, size_t size)
 {
     size_t offset = 0, start = 0, end = 0;
-    return request_head_scan(text, size, &offset, &start, &end);
+    return request_head_scan(text, size, &limits, &offset, &start, &end);
 }
 
 static void test_scan_refuses(void **state)
@@ -214,17 +217,17 @@ static void test_scan_refuses(void **state)
     assert_int_equal(scan("\n", 1), HEAD_MALFORMED);
     assert_int_equal(scan("\r\n\r\n\r\n\r\n\r\n", 10),
                      HEAD_MALFORMED); /* a stream of nothing but empty lines */
-    char *large = xcalloc(1, REQUEST_HEAD_MAX_SIZE + 2);
-    memset(large, 'a', REQUEST_HEAD_MAX_SIZE + 1);
-    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE), HEAD_INCOMPLETE);
-    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE + 1), HEAD_LINE_TOO_LONG);
+    char *large = xcalloc(1, limits.size + 2);
+    memset(large, 'a', limits.size + 1);
+    assert_int_equal(scan(large, limits.size), HEAD_INCOMPLETE);
+    assert_int_equal(scan(large, limits.size + 1), HEAD_LINE_TOO_LONG);
     memcpy(large, GET, strlen(GET));
-    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE), HEAD_INCOMPLETE);
-    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE + 1), HEAD_TOO_LARGE);
-    memcpy(large + REQUEST_HEAD_MAX_SIZE - 4, "\r\n\r\n", 4);
-    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE), HEAD_COMPLETE);
-    memcpy(large + REQUEST_HEAD_MAX_SIZE - 4, "a\r\n\r\n", 5);
-    assert_int_equal(scan(large, REQUEST_HEAD_MAX_SIZE + 1), HEAD_TOO_LARGE);
+    assert_int_equal(scan(large, limits.size), HEAD_INCOMPLETE);
+    assert_int_equal(scan(large, limits.size + 1), HEAD_TOO_LARGE);
+    memcpy(large + limits.size - 4, "\r\n\r\n", 4);
+    assert_int_equal(scan(large, limits.size), HEAD_COMPLETE);
+    memcpy(large + limits.size - 4, "a\r\n\r\n", 5);
+    assert_int_equal(scan(large, limits.size + 1), HEAD_TOO_LARGE);
     free(large);
 }
 
@@ -233,14 +236,14 @@ static void test_too_many_fields(void **state)
     struct strbuf text = STRBUF_INIT;
     struct request_head head;
     strbuf_add_string(&text, GET H);
-    for (int i = 1; i < REQUEST_HEAD_MAX_FIELDS; i++)
+    for (int i = 1; i < (int)limits.fields; i++)
         strbuf_add_string(&text, "A: b\r\n");
     size_t full = text.size;
     strbuf_add_string(&text, "\r\n");
-    assert_int_equal(request_head_parse(text.data, text.size, &head), HEAD_OK);
+    assert_int_equal(request_head_parse(text.data, text.size, &limits, &head), HEAD_OK);
     text.size = full;
     strbuf_add_string(&text, "A: b\r\n\r\n");
-    assert_int_equal(request_head_parse(text.data, text.size, &head), HEAD_TOO_MANY_FIELDS);
+    assert_int_equal(request_head_parse(text.data, text.size, &limits, &head), HEAD_TOO_MANY_FIELDS);
     strbuf_deinit(&text);
 }
 
