@@ -64,7 +64,7 @@ static void on_close(void *data)
 
     conn_set_busy(conn, false);
     conn_set_kind(conn, CONN_HANDSHAKE); /* which is counted nowhere */
-    h2o_timeout_unlink(&conn->timer);
+    timer_stop(&conn->timer);
     list_unlink(&conn->link);
     server_count_connections(conn->server, -1);
     if (conn->linger_fd >= 0)
@@ -82,7 +82,7 @@ static void on_handshake(h2o_socket_t *sock, const char *error)
 {
     struct conn *conn = conn_of_socket(sock);
 
-    h2o_timeout_unlink(&conn->timer);
+    timer_stop(&conn->timer);
     if (error) {
         h2o_socket_close(sock);
         return;
@@ -94,9 +94,9 @@ static void on_handshake(h2o_socket_t *sock, const char *error)
         http1_start(conn);
 }
 
-static void on_handshake_timeout(h2o_timeout_entry_t *entry)
+static void on_handshake_timeout(struct timer *timer)
 {
-    struct conn *conn = container_of(entry, struct conn, timer);
+    struct conn *conn = container_of(timer, struct conn, timer);
     conn_fault(conn, CLIENT_FAULT_HANDSHAKE_TIMEOUT, NULL);
     conn_abort(conn);
 }
@@ -108,9 +108,9 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
                           .origin = origin,
                           .sock = sock,
                           .kind = CONN_HANDSHAKE,
-                          .accepted_at = h2o_now(server->context.loop),
+                          .accepted_at = server_now(server),
                           .linger_fd = -1};
-    conn->timer.cb = on_handshake_timeout;
+    conn->timer.callback = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
     server_count_connections(server, 1);
     sock->on_close.cb = on_close;
@@ -135,8 +135,8 @@ void conn_adopted(struct server *server, const struct server_socket *origin,
     h2o_socket_t *sock = h2o_evloop_socket_create(server->context.loop, connection->fd,
                                                   H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     struct conn *conn = conn_new(server, origin, sock);
-    conn->accepted_at -= MIN((uint64_t)connection->age_ms, conn->accepted_at);
-    conn->idle_before = connection->idle_ms;
+    conn->accepted_at = usec_sub(conn->accepted_at, connection->age_ms * USEC_PER_MSEC);
+    conn->idle_before = connection->idle_ms * USEC_PER_MSEC;
     conn->adopted = true;
     conn->stays = connection->stays;
     http1_start(conn);

@@ -43,8 +43,8 @@ void http1_init_request(struct http1 *h)
 
 void http1_release(struct http1 *h)
 {
-    h2o_timeout_unlink(&h->timer);
-    h2o_timeout_unlink(&h->watch_timer);
+    timer_stop(&h->timer);
+    timer_stop(&h->watch_timer);
     h2o_dispose_request(&h->req);
     h->conn->protocol = NULL;
     free(h);
@@ -76,16 +76,12 @@ void http1_close_incomplete(struct http1 *h)
     http1_close(h, false);
 }
 
-/* An adopted connection was idle elsewhere already. Eighths of the timeout, since the lengths of timers must
- * be few; never less than one, since the client may count from a moment that we do not know. */
+/* An adopted connection was idle elsewhere already. Never less than an eighth of the timeout, since the
+ * client may count from a moment that we do not know. */
 static usec_t idle_limit(const struct http1 *h)
 {
     const usec_t timeout = h->conn->origin->listener->idle_timeout;
-    const usec_t part = timeout / 8;
-    if (h->conn->idle_before == 0 || timeout == USEC_INFINITY || part == 0)
-        return timeout;
-    const usec_t parts = h->conn->idle_before * USEC_PER_MSEC / part;
-    return timeout - MIN(parts, (usec_t)7) * part;
+    return MAX(usec_sub(timeout, h->conn->idle_before), timeout / 8);
 }
 
 void http1_set_state(struct http1 *h, enum http1_state state)
@@ -98,6 +94,7 @@ void http1_set_state(struct http1 *h, enum http1_state state)
     case HTTP1_IDLE:
         limit =
             server->draining && server->quiet != USEC_INFINITY ? server_idle_stage(server) : idle_limit(h);
+        h->idle_since = server_now(server);
         conn_set_busy(h->conn, false);
         break;
     case HTTP1_HEAD:
@@ -131,9 +128,9 @@ void http1_refuse(struct http1 *h, int status, const char *detail)
     exchange_refuse_malformed(h->conn, &h->req, status, detail);
 }
 
-static void on_timer(h2o_timeout_entry_t *entry)
+static void on_timer(struct timer *timer)
 {
-    struct http1 *h = container_of(entry, struct http1, timer);
+    struct http1 *h = container_of(timer, struct http1, timer);
     char byte;
 
     switch (h->state) {
@@ -170,9 +167,9 @@ static bool has_hung_up(struct http1 *h)
 
 #define WATCH_INTERVAL (100 * USEC_PER_MSEC)
 
-static void on_watch_timer(h2o_timeout_entry_t *entry)
+static void on_watch_timer(struct timer *timer)
 {
-    struct http1 *h = container_of(entry, struct http1, watch_timer);
+    struct http1 *h = container_of(timer, struct http1, watch_timer);
     if (has_hung_up(h))
         http1_close(h, false);
     else
@@ -230,8 +227,8 @@ void http1_start(struct conn *conn)
     memset((char *)h + sizeof(h->super), 0, offsetof(struct http1, req) - sizeof(h->super));
     h->conn = conn;
     h->sock = conn->sock;
-    h->timer.cb = on_timer;
-    h->watch_timer.cb = on_watch_timer;
+    h->timer.callback = on_timer;
+    h->watch_timer.callback = on_watch_timer;
     conn->protocol = h;
     conn_set_kind(conn, CONN_HTTP1);
     http1_init_request(h);
@@ -255,21 +252,19 @@ bool http1_is_movable(const struct http1 *h)
            h->sock->input->size == 0;
 }
 
-static uint32_t elapsed_ms(uint64_t since, uint64_t now)
+static uint32_t milliseconds(usec_t length)
 {
-    return now > since ? (uint32_t)MIN(now - since, (uint64_t)UINT32_MAX) : 0; /* clocks are set, too */
+    return (uint32_t)MIN(length / USEC_PER_MSEC, (usec_t)UINT32_MAX);
 }
 
 void http1_give_away(struct http1 *h)
 {
     struct server *server = h->conn->server;
-    const uint64_t now = h2o_now(server->context.loop);
-    const uint64_t idle_since = h2o_timeout_is_linked(&h->timer) ? h->timer.registered_at : now;
+    const usec_t now = server_now(server);
     struct moving_connection moving = {
         .listener = h->conn->origin->listener,
-        .age_ms = elapsed_ms(h->conn->accepted_at, now),
-        .idle_ms =
-            (uint32_t)MIN((uint64_t)h->conn->idle_before + elapsed_ms(idle_since, now), (uint64_t)UINT32_MAX),
+        .age_ms = milliseconds(usec_sub(now, h->conn->accepted_at)),
+        .idle_ms = milliseconds(h->conn->idle_before + usec_sub(now, h->idle_since)),
     };
     h2o_socket_t *sock = h->sock;
     h2o_socket_export_t export;

@@ -24,8 +24,9 @@ struct http1 {
     struct conn *conn;
     h2o_socket_t *sock;
     enum http1_state state;
-    h2o_timeout_entry_t timer;       /* of the state */
-    h2o_timeout_entry_t watch_timer; /* looks for a hang-up behind bytes that must not be read yet */
+    struct timer timer; /* of the state */
+    usec_t idle_since;
+    struct timer watch_timer; /* looks for a hang-up behind bytes that must not be read yet */
 
     size_t scan_offset, scan_start; /* of the search for the head's end */
     size_t head_size;               /* including empty lines before it */

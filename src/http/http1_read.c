@@ -181,7 +181,7 @@ static void head_is_complete(struct http1 *h, size_t end)
     struct conn *conn = h->conn;
 
     if (is_http2_preface(h, end)) {
-        h2o_timeout_unlink(&h->timer);
+        timer_stop(&h->timer);
         conn_set_busy(conn, false);
         http1_release(h);
         conn_set_kind(conn, CONN_HTTP2);

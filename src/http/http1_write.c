@@ -15,7 +15,7 @@ static void response_is_complete(struct http1 *h)
         http1_close(h, true);
         return;
     }
-    h2o_timeout_unlink(&h->watch_timer);
+    timer_stop(&h->watch_timer);
     h2o_dispose_request(&h->req);
     h2o_buffer_consume(&h->sock->input, h->request_size);
     http1_init_request(h);
@@ -32,7 +32,7 @@ static void on_sent(h2o_socket_t *sock, const char *error)
     struct http1 *h = http1_of(conn_of_socket(sock));
 
     h->write_in_flight = false;
-    h2o_timeout_unlink(&h->timer);
+    timer_suspend(&h->timer);
     if (error)
         http1_close(h, false);
     else if (h->is_final)
@@ -208,7 +208,7 @@ void http1_ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, 
 
     h->is_final = state != H2O_SEND_STATE_IN_PROGRESS;
     if (h->is_final)
-        h2o_timeout_unlink(&h->watch_timer); /* all is said: a client that has said all, too, still reads */
+        timer_stop(&h->watch_timer); /* all is said: a client that has said all, too, still reads */
     if (n_out == 0) {
         on_sent(h->sock, NULL);
         return;

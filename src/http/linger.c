@@ -10,12 +10,12 @@ struct lingering {
     struct list link;
     h2o_socket_t *sock;
     size_t budget; /* bytes still read for the sake of politeness */
-    h2o_timeout_entry_t timer;
+    struct timer timer;
 };
 
 static void linger_end(struct lingering *linger)
 {
-    h2o_timeout_unlink(&linger->timer);
+    timer_stop(&linger->timer);
     list_unlink(&linger->link);
     linger->server->n_lingering--;
     h2o_socket_close(linger->sock);
@@ -36,9 +36,9 @@ static void on_readable(h2o_socket_t *sock, const char *error)
         linger->budget -= (size_t)n;
 }
 
-static void on_timeout(h2o_timeout_entry_t *entry)
+static void on_timeout(struct timer *timer)
 {
-    linger_end(container_of(entry, struct lingering, timer));
+    linger_end(container_of(timer, struct lingering, timer));
 }
 
 void linger_start(struct server *server, int fd)
@@ -50,7 +50,7 @@ void linger_start(struct server *server, int fd)
     struct lingering *linger = xcalloc(1, sizeof(*linger));
     linger->server = server;
     linger->budget = LINGER_BYTES;
-    linger->timer.cb = on_timeout;
+    linger->timer.callback = on_timeout;
     linger->sock = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     linger->sock->data = linger;
     list_append(&server->lingering, &linger->link);

@@ -25,9 +25,9 @@ struct listener {
     int fd;
     h2o_socket_t *sock; /* NULL when POLLING_NONE */
     enum polling polling;
-    h2o_timeout_entry_t exclusive_timer;
-    h2o_timeout_entry_t rest_timer;
-    h2o_timeout_entry_t pause_timer;
+    struct timer exclusive_timer;
+    struct timer rest_timer;
+    struct timer pause_timer;
 };
 
 static void on_acceptable(h2o_socket_t *sock, const char *error);
@@ -64,11 +64,11 @@ static int poll_as(struct listener *listener, enum polling polling)
     return 0;
 }
 
-static void on_exclusive_timer(h2o_timeout_entry_t *entry)
+static void on_exclusive_timer(struct timer *timer)
 {
-    struct listener *listener = container_of(entry, struct listener, exclusive_timer);
+    struct listener *listener = container_of(timer, struct listener, exclusive_timer);
     if (poll_as(listener, POLLING_EXCLUSIVE) == -ENOENT)
-        server_timer_start(listener->server, entry, USEC_PER_MSEC);
+        server_timer_start(listener->server, timer, USEC_PER_MSEC);
 }
 
 static void start(struct listener *listener)
@@ -86,8 +86,8 @@ static void stop(struct listener *listener)
 {
     if (listener->polling == POLLING_NONE)
         return;
-    h2o_timeout_unlink(&listener->exclusive_timer);
-    h2o_timeout_unlink(&listener->rest_timer);
+    timer_stop(&listener->exclusive_timer);
+    timer_stop(&listener->rest_timer);
     if (listener->polling != POLLING_SHARED)
         poll_as(listener, POLLING_SHARED); /* h2o is to find what it believes to have registered */
     h2o_socket_export_t export;
@@ -98,9 +98,9 @@ static void stop(struct listener *listener)
     listener->polling = POLLING_NONE;
 }
 
-static void on_pause_over(h2o_timeout_entry_t *entry)
+static void on_pause_over(struct timer *timer)
 {
-    start(container_of(entry, struct listener, pause_timer));
+    start(container_of(timer, struct listener, pause_timer));
 }
 
 /* Takes what is there, up to a batch. False when the process is exhausted. */
@@ -132,9 +132,9 @@ static void accept_and_rotate(struct listener *listener)
     }
 }
 
-static void on_rest_over(h2o_timeout_entry_t *entry)
+static void on_rest_over(struct timer *timer)
 {
-    accept_and_rotate(container_of(entry, struct listener, rest_timer));
+    accept_and_rotate(container_of(timer, struct listener, rest_timer));
 }
 
 static void on_acceptable(h2o_socket_t *sock, const char *error)
@@ -156,7 +156,7 @@ void listeners_accept_now(struct listener *listeners, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (listeners[i].polling != POLLING_EXCLUSIVE && listeners[i].polling != POLLING_RESTING)
             continue;
-        h2o_timeout_unlink(&listeners[i].rest_timer);
+        timer_stop(&listeners[i].rest_timer);
         accept_and_rotate(&listeners[i]);
     }
 }
@@ -168,9 +168,9 @@ int listeners_new(struct listener **ret, struct server *server, const struct ser
         listeners[i] = (struct listener){.server = server,
                                          .socket = &sockets[i],
                                          .fd = -1,
-                                         .exclusive_timer = {.cb = on_exclusive_timer},
-                                         .rest_timer = {.cb = on_rest_over},
-                                         .pause_timer = {.cb = on_pause_over}};
+                                         .exclusive_timer = {.callback = on_exclusive_timer},
+                                         .rest_timer = {.callback = on_rest_over},
+                                         .pause_timer = {.callback = on_pause_over}};
     for (size_t i = 0; i < n; i++) {
         listeners[i].fd = fcntl(sockets[i].fd, F_DUPFD_CLOEXEC, 3);
         if (listeners[i].fd < 0) {
@@ -193,7 +193,7 @@ void listeners_stop(struct listener *listeners, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct listener *listener = &listeners[i];
-        h2o_timeout_unlink(&listener->pause_timer);
+        timer_stop(&listener->pause_timer);
         /* After this no wake-up is ours any more; those that were, we serve. */
         if (listener->polling == POLLING_EXCLUSIVE && poll_as(listener, POLLING_RESTING) == 0)
             while (accept_one(listener))
@@ -208,7 +208,7 @@ struct listener *listeners_free(struct listener *listeners, size_t n)
         return NULL;
     for (size_t i = 0; i < n; i++) {
         stop(&listeners[i]);
-        h2o_timeout_unlink(&listeners[i].pause_timer);
+        timer_stop(&listeners[i].pause_timer);
         close_and_forget(&listeners[i].fd);
     }
     free(listeners);

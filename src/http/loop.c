@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 
 #include "http/h2o.h"
+#include "http/timer.h"
 #include "util/list.h"
 
 struct loop {
@@ -11,6 +12,7 @@ struct loop {
     int epoll; /* h2o's; negative errno when it cannot be told */
     int wake;  /* eventfd: something was posted */
     struct loop_fd *wake_watch;
+    struct timers timers;
     pthread_mutex_t lock;
     struct list posts; /* of struct post, under the lock */
 };
@@ -30,8 +32,7 @@ struct loop_fd {
 
 struct loop_timer {
     struct loop *loop;
-    h2o_timeout_t bucket; /* of its own, so that its length can change */
-    h2o_timeout_entry_t entry;
+    struct timer timer;
     void (*callback)(void *userdata);
     void *userdata;
 };
@@ -107,18 +108,36 @@ struct loop *loop_free(struct loop *loop)
     if (loop->epoll >= 0)
         close(loop->epoll);
     close(loop->wake);
+    timers_deinit(&loop->timers);
     pthread_mutex_destroy(&loop->lock);
     free(loop);
     return NULL;
 }
 
+/* For epoll_wait(): not too early, or the loop would turn for nothing until the time has come. */
+static int32_t milliseconds(usec_t length)
+{
+    return length >= INT32_MAX * USEC_PER_MSEC ? INT32_MAX
+                                               : (int32_t)((length + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+}
+
 int loop_run_once(struct loop *loop, usec_t max_wait)
 {
-    int32_t ms =
-        max_wait >= INT32_MAX * USEC_PER_MSEC ? INT32_MAX : (int32_t)((max_wait + 999) / USEC_PER_MSEC);
-    if (h2o_evloop_run(loop->h2o, ms) == 0 || errno == EINTR)
+    const usec_t now = now_monotonic();
+
+    /* What was written in a callback is told by h2o after it has polled: then that must not wait. */
+    if (timers_run(&loop->timers, now) > 0)
+        max_wait = 0;
+    max_wait = usec_min(max_wait, usec_sub(timers_next(&loop->timers), now));
+    loop->timers.now = 0; /* it will have passed when anybody asks */
+    if (h2o_evloop_run(loop->h2o, milliseconds(max_wait)) == 0 || errno == EINTR)
         return 0;
     return -errno;
+}
+
+struct timers *loop_timers(struct loop *loop)
+{
+    return &loop->timers;
 }
 
 struct st_h2o_evloop_t *loop_h2o(struct loop *loop)
@@ -184,43 +203,35 @@ struct loop_fd *loop_fd_free(struct loop_fd *watch)
     return NULL;
 }
 
-static void on_timeout(h2o_timeout_entry_t *entry)
+static void on_timeout(struct timer *t)
 {
-    struct loop_timer *timer = container_of(entry, struct loop_timer, entry);
+    struct loop_timer *timer = container_of(t, struct loop_timer, timer);
     timer->callback(timer->userdata);
 }
 
 struct loop_timer *loop_timer_new(struct loop *loop, void (*callback)(void *userdata), void *userdata)
 {
     struct loop_timer *timer = xcalloc(1, sizeof(*timer));
-    timer->loop = loop;
-    timer->callback = callback;
-    timer->userdata = userdata;
-    timer->entry.cb = on_timeout;
-    h2o_timeout_init(loop->h2o, &timer->bucket, 0);
+    *timer = (struct loop_timer){
+        .loop = loop, .timer.callback = on_timeout, .callback = callback, .userdata = userdata};
     return timer;
 }
 
 void loop_timer_arm(struct loop_timer *timer, usec_t from_now)
 {
-    h2o_timeout_unlink(&timer->entry);
-    if (from_now == USEC_INFINITY)
-        return;
-    timer->bucket.timeout = MIN((from_now + 999) / USEC_PER_MSEC, (usec_t)INT32_MAX);
-    h2o_timeout_link(timer->loop->h2o, &timer->bucket, &timer->entry);
+    timer_start(&timer->loop->timers, &timer->timer, from_now);
 }
 
 void loop_timer_disarm(struct loop_timer *timer)
 {
-    h2o_timeout_unlink(&timer->entry);
+    timer_suspend(&timer->timer);
 }
 
 struct loop_timer *loop_timer_free(struct loop_timer *timer)
 {
     if (!timer)
         return NULL;
-    h2o_timeout_unlink(&timer->entry);
-    h2o_timeout_dispose(timer->loop->h2o, &timer->bucket);
+    timer_stop(&timer->timer);
     free(timer);
     return NULL;
 }

@@ -26,9 +26,9 @@ static void send_piece(struct proxy *proxy, struct slice data, bool final)
              final ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
-static void on_flush(h2o_timeout_entry_t *entry)
+static void on_flush(struct timer *timer)
 {
-    struct proxy *proxy = container_of(entry, struct proxy, flush_timer);
+    struct proxy *proxy = container_of(timer, struct proxy, flush_timer);
     send_piece(proxy, slice_make(NULL, 0), false);
 }
 
@@ -52,7 +52,7 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
 
 void proxy_break_off(struct proxy *proxy)
 {
-    h2o_timeout_unlink(&proxy->flush_timer);
+    timer_stop(&proxy->flush_timer);
     proxy->ended = true;
     /* While h2o still has a send to finish it takes no other: then this comes when it asks to proceed. */
     proxy->broken = proxy->sending;
@@ -206,14 +206,14 @@ void proxy_on_head(void *userdata, const struct client_response *response)
     if (!response->has_body)
         send_piece(proxy, slice_make(NULL, 0), true);
     else
-        h2o_timeout_link(req->conn->ctx->loop, &req->conn->ctx->zero_timeout, &proxy->flush_timer);
+        server_timer_start(exchange->server, &proxy->flush_timer, 0);
 }
 
 void proxy_on_body(void *userdata, struct slice data, bool final)
 {
     struct proxy *proxy = userdata;
 
-    h2o_timeout_unlink(&proxy->flush_timer);
+    timer_stop(&proxy->flush_timer);
     if (proxy->sending) {
         proxy->waiting.data = data;
         proxy->waiting.final = final;
@@ -230,7 +230,7 @@ void proxy_run(struct exchange *exchange)
     struct proxy *proxy = h2o_mem_alloc_pool(&req->pool, sizeof(*proxy));
 
     *proxy = (struct proxy){
-        .generator = {.proceed = on_proceed}, .exchange = exchange, .flush_timer = {.cb = on_flush}};
+        .generator = {.proceed = on_proceed}, .exchange = exchange, .flush_timer = {.callback = on_flush}};
     exchange->proxy = proxy;
     exchange->upstream = exchange->route->upstream;
     proxy->upstream = &exchange->server->upstreams[exchange->upstream->index];
@@ -241,6 +241,6 @@ void proxy_dispose(struct proxy *proxy)
 {
     if (!proxy)
         return;
-    h2o_timeout_unlink(&proxy->flush_timer);
+    timer_stop(&proxy->flush_timer);
     proxy_abandon(proxy);
 }

@@ -27,8 +27,8 @@ struct proxy {
     usec_t hold_began;             /* waiting, the last time */
     usec_t held;                   /* for how long, in all */
     struct hold_entry hold;
-    h2o_timeout_entry_t try_timer;     /* TryTimeoutSec= */
-    h2o_timeout_entry_t request_timer; /* RequestTimeoutSec= */
+    struct timer try_timer;     /* TryTimeoutSec= */
+    struct timer request_timer; /* RequestTimeoutSec= */
 
     /* towards the client: proxy.c */
     bool response_started; /* the client's response has its head */
@@ -40,7 +40,7 @@ struct proxy {
         struct slice data;
         bool present, final;
     } waiting;
-    h2o_timeout_entry_t flush_timer; /* sends a head whose body does not follow at once */
+    struct timer flush_timer; /* sends a head whose body does not follow at once */
 };
 
 /* proxy.c: what comes of the request is told to the client. */

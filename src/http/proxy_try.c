@@ -75,7 +75,7 @@ static void end_try(struct proxy *proxy, const struct client_outcome *outcome, u
 {
     char reason[160];
 
-    h2o_timeout_unlink(&proxy->try_timer);
+    timer_stop(&proxy->try_timer);
     metrics_try_end(proxy->exchange->server->options.metrics, proxy->exchange->upstream,
                     proxy->exchange->target, tries[outcome->error], outcome->reused, outcome->duration);
     reason[0] = '\0'; /* what went well is told by nobody */
@@ -100,7 +100,7 @@ static void tell_failure(struct proxy *proxy, bool again)
 static void fail(struct proxy *proxy, int status, const char *detail)
 {
     tell_failure(proxy, false);
-    h2o_timeout_unlink(&proxy->request_timer);
+    timer_stop(&proxy->request_timer);
     if (status == 503)
         metrics_hold_expired(proxy->exchange->server->options.metrics, proxy->exchange->upstream);
     proxy_fail(proxy, status, detail);
@@ -210,9 +210,9 @@ static void on_done(void *userdata, const struct client_outcome *outcome)
 static const struct client_callbacks callbacks = {proxy_on_informational, proxy_on_head, proxy_on_body,
                                                   on_done};
 
-static void on_try_timeout(h2o_timeout_entry_t *entry)
+static void on_try_timeout(struct timer *timer)
 {
-    struct proxy *proxy = container_of(entry, struct proxy, try_timer);
+    struct proxy *proxy = container_of(timer, struct proxy, try_timer);
     struct client_outcome outcome;
 
     if (!proxy->client)
@@ -294,8 +294,8 @@ bool proxy_release(struct hold_entry *entry)
 
 void proxy_answered(struct proxy *proxy)
 {
-    h2o_timeout_unlink(&proxy->try_timer);
-    h2o_timeout_unlink(&proxy->request_timer);
+    timer_stop(&proxy->try_timer);
+    timer_stop(&proxy->request_timer);
 }
 
 void proxy_stolen(struct proxy *proxy)
@@ -310,9 +310,9 @@ void proxy_stolen(struct proxy *proxy)
 /* --- the whole request ------------------------------------------------------------------------------------
  */
 
-static void on_request_timeout(h2o_timeout_entry_t *entry)
+static void on_request_timeout(struct timer *timer)
 {
-    struct proxy *proxy = container_of(entry, struct proxy, request_timer);
+    struct proxy *proxy = container_of(timer, struct proxy, request_timer);
     struct client_outcome outcome;
 
     if (!proxy->client) {
@@ -398,8 +398,8 @@ void proxy_begin(struct proxy *proxy)
                                            .n_tried = n,
                                            .any = exchange->upstream->hold == 0};
     proxy->repeatable = is_repeatable(exchange);
-    proxy->try_timer.cb = on_try_timeout;
-    proxy->request_timer.cb = on_request_timeout;
+    proxy->try_timer.callback = on_try_timeout;
+    proxy->request_timer.callback = on_request_timeout;
     proxy->head = forward_head(exchange);
     budget_request(&proxy->upstream->budget, exchange->began);
     server_timer_start(exchange->server, &proxy->request_timer, exchange->route->request_timeout);
@@ -408,8 +408,8 @@ void proxy_begin(struct proxy *proxy)
 
 void proxy_abandon(struct proxy *proxy)
 {
-    h2o_timeout_unlink(&proxy->try_timer);
-    h2o_timeout_unlink(&proxy->request_timer);
+    timer_stop(&proxy->try_timer);
+    timer_stop(&proxy->request_timer);
     server_upstream_unhold(proxy->upstream, &proxy->hold);
     if (!proxy->client)
         return;

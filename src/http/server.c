@@ -21,31 +21,6 @@ struct request_entry {
     struct server *server;
 };
 
-/* ---- timers
- * ------------------------------------------------------------------------------------------------ */
-
-h2o_timeout_t *server_timeout(struct server *server, usec_t length)
-{
-    uint64_t ms = MIN((length + 999) / USEC_PER_MSEC, (usec_t)INT32_MAX);
-
-    for (size_t i = 0; i < server->n_timeouts; i++)
-        if (server->timeouts[i].timeout == ms)
-            return &server->timeouts[i];
-    if (server->n_timeouts == SERVER_MAX_TIMEOUTS)
-        return &server
-                    ->timeouts[server->n_timeouts - 1]; /* SERVER_MAX_TIMEOUTS covers all options there are */
-    h2o_timeout_t *timeout = &server->timeouts[server->n_timeouts++];
-    h2o_timeout_init(server->context.loop, timeout, ms);
-    return timeout;
-}
-
-void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_t length)
-{
-    h2o_timeout_unlink(entry);
-    if (length != USEC_INFINITY)
-        h2o_timeout_link(server->context.loop, server_timeout(server, length), entry);
-}
-
 usec_t server_idle_stage(struct server *server)
 {
     return usec_add(server->quiet, (server->stage++ % IDLE_STAGES) * IDLE_STAGE_TIME);
@@ -169,16 +144,6 @@ bool server_claim_wake(struct server *server, const struct upstream_config *upst
     return server->upstreams && !atomic_exchange(&server->upstreams[upstream->index].woken, true);
 }
 
-void server_turned(struct server *server)
-{
-    if (server->n_held == 0)
-        return;
-    const usec_t now = now_monotonic();
-    for (size_t i = 0; i < server->options.config->n_upstreams; i++)
-        if (hold_expires_at(&server->upstreams[i].hold) <= usec_sub(now, USEC_PER_SEC))
-            server_upstream_release(&server->upstreams[i]);
-}
-
 /* ---- life
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -228,8 +193,6 @@ struct server *server_free(struct server *server)
     linger_end_all(server);
     loop_timer_free(server->http2_timer);
     free_upstreams(server);
-    for (size_t i = 0; i < server->n_timeouts; i++)
-        h2o_timeout_dispose(server->context.loop, &server->timeouts[i]);
     h2o_context_dispose(&server->context);
     h2o_config_dispose(&server->globalconf);
     free(server);

@@ -46,8 +46,6 @@ struct server *server_free(struct server *server);
 void server_wake(struct server *server, const struct upstream_config *upstream);
 /* Whether that needs to be told: false when it was, and has not been done yet. Any thread. */
 bool server_claim_wake(struct server *server, const struct upstream_config *upstream);
-/* After each turn of the loop: what waits is looked at in time, also when the wall clock jumps. */
-void server_turned(struct server *server);
 
 /* From now on connections are accepted, and what is in flight is told in `flight`, if it is not NULL. */
 int server_start_accepting(struct server *server, struct flight_slot *flight) _warn_unused_;

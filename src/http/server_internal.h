@@ -6,12 +6,11 @@
 #include "http/h2o.h"
 #include "http/server.h"
 #include "http/server_upstream.h"
+#include "http/timer.h"
 #include "journal/allowance.h"
 #include "upstream/client.h"
 
 struct listener;
-
-#define SERVER_MAX_TIMEOUTS 64
 
 /* Kinds of records that are limited in rate, each by itself (server.c says how much). */
 enum told {
@@ -30,9 +29,6 @@ struct server {
     h2o_pathconf_t *pathconf;
     h2o_accept_ctx_t accept_ctx;
 
-    h2o_timeout_t timeouts[SERVER_MAX_TIMEOUTS]; /* one per distinct duration */
-    size_t n_timeouts;
-
     struct listener *listeners;
     size_t n_listeners;
 
@@ -44,7 +40,6 @@ struct server {
 
     struct client_context *client_context;
     struct server_upstream *upstreams; /* by index */
-    size_t n_held;                     /* requests that wait, of all upstreams */
 
     bool draining;
     connection_taker taker; /* while idle connections are given away */
@@ -62,10 +57,17 @@ struct server {
 bool server_may_tell(struct server *server, enum told kind);
 void server_add_withheld(struct server *server, enum told kind, struct journal_record *record);
 
-/* The bucket for timers of this length; they are few, one per distinct option value. */
-h2o_timeout_t *server_timeout(struct server *server, usec_t length);
-/* (Re)starts a timer; an infinite length stops it. */
-void server_timer_start(struct server *server, h2o_timeout_entry_t *entry, usec_t length);
+/* (Re)starts a timer; USEC_INFINITY suspends it. */
+static inline void server_timer_start(struct server *server, struct timer *timer, usec_t length)
+{
+    timer_start(loop_timers(server->options.loop), timer, length);
+}
+
+/* The monotonic time, read once in a turn of the loop. */
+static inline usec_t server_now(const struct server *server)
+{
+    return timers_now(loop_timers(server->options.loop));
+}
 
 /* While draining: how long the next idle connection is kept. Stages, so that they do not all end at once. */
 usec_t server_idle_stage(struct server *server);

@@ -305,7 +305,6 @@ bool server_upstream_hold(struct server_upstream *upstream, struct hold_entry *e
             hold_allow_one(&upstream->hold);
     }
     hold_add(&upstream->hold, entry, again);
-    upstream->server->n_held++;
     if (first && !upstream->releasing)
         arm(upstream, true);
     return true;
@@ -314,7 +313,6 @@ bool server_upstream_hold(struct server_upstream *upstream, struct hold_entry *e
 /* One of `size` bytes has left the queue for good. */
 static void uncount(struct server_upstream *upstream, size_t size)
 {
-    upstream->server->n_held--;
     roster_unhold(upstream->server->options.roster, upstream->config, size);
 }
 

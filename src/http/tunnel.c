@@ -12,7 +12,7 @@ struct tunnel {
     struct conn *conn;
     struct side client, upstream;
     usec_t idle;
-    h2o_timeout_entry_t timer;
+    struct timer timer;
     struct tunnel_origin origin;
 };
 
@@ -33,7 +33,7 @@ static void end(struct tunnel *tunnel)
 {
     h2o_socket_t *client = tunnel->client.sock, *upstream = tunnel->upstream.sock;
 
-    h2o_timeout_unlink(&tunnel->timer);
+    timer_stop(&tunnel->timer);
     tunnel->conn->protocol = NULL;
     tunnel->conn->closing = true;
     tunnel_origin_deinit(&tunnel->origin);
@@ -44,9 +44,9 @@ static void end(struct tunnel *tunnel)
     h2o_socket_close(client);
 }
 
-static void on_timeout(h2o_timeout_entry_t *entry)
+static void on_timeout(struct timer *timer)
 {
-    end(container_of(entry, struct tunnel, timer));
+    end(container_of(timer, struct tunnel, timer));
 }
 
 static void on_written(h2o_socket_t *sock, const char *error)
@@ -115,7 +115,7 @@ void tunnel_start(struct conn *conn, h2o_socket_t *upstream, usec_t idle, const 
     tunnel->conn = conn;
     tunnel->idle = idle;
     tunnel->origin = *origin;
-    tunnel->timer.cb = on_timeout;
+    tunnel->timer.callback = on_timeout;
     start_side(&tunnel->client, tunnel, conn->sock);
     start_side(&tunnel->upstream, tunnel, upstream);
     conn->protocol = tunnel;

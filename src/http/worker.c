@@ -76,7 +76,6 @@ static void *run(void *userdata)
             atomic_store(&worker->failed, true);
             break;
         }
-        server_turned(worker->server);
         publish(worker);
     }
     return NULL;

@@ -6,7 +6,7 @@
  * keeps errno to itself, reads without a bound, and does not say how much of a write was taken. */
 
 #include "config/config.h"
-#include "upstream/deadline.h"
+#include "util/deadline.h"
 #include "util/list.h"
 #include "util/slice.h"
 

@@ -2,7 +2,7 @@
 /* What all pools of one loop share. Private to the client. */
 
 #include "upstream/client.h"
-#include "upstream/deadline.h"
+#include "util/deadline.h"
 #include "upstream/h2o.h"
 
 #define BUFFER_SIZE 65536u

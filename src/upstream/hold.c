@@ -78,9 +78,3 @@ usec_t hold_next_at(const struct hold_queue *queue)
 {
     return queue->n > 0 ? queue->free_at : USEC_INFINITY;
 }
-
-usec_t hold_expires_at(const struct hold_queue *queue)
-{
-    const struct hold_entry *entry = oldest(queue);
-    return entry ? usec_add(entry->since, queue->patience) : USEC_INFINITY;
-}

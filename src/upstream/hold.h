@@ -53,7 +53,5 @@ void hold_allow_one(struct hold_queue *queue);
 struct hold_entry *hold_next(struct hold_queue *queue, usec_t now);
 /* Takes out the oldest whose patience is at an end; NULL when there is none (left). */
 struct hold_entry *hold_expired(struct hold_queue *queue, usec_t now);
-/* When the next may go by the rate, and when the oldest one's patience ends; USEC_INFINITY when nothing
- * waits. */
+/* When the next may go by the rate; USEC_INFINITY when nothing waits. */
 usec_t hold_next_at(const struct hold_queue *queue);
-usec_t hold_expires_at(const struct hold_queue *queue);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "upstream/deadline.h"
+#include "util/deadline.h"
 
 #define N 50
 

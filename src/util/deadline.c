@@ -1,4 +1,4 @@
-#include "upstream/deadline.h"
+#include "util/deadline.h"
 
 static void put(struct deadlines *d, size_t place, struct deadline *deadline)
 {
