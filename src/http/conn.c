@@ -1,8 +1,5 @@
 #include "http/conn.h"
 
-#include <arpa/inet.h>
-#include <sys/un.h>
-
 #include "http/fault.h"
 #include "http/http1.h"
 #include "http/http2.h"
@@ -101,6 +98,15 @@ static void on_handshake_timeout(struct timer *timer)
     conn_abort(conn);
 }
 
+static struct ip_address peer_of(h2o_socket_t *sock)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    if (getpeername(h2o_socket_get_fd(sock), (struct sockaddr *)&address, &size) < 0)
+        return (struct ip_address){.family = IP_NONE};
+    return ip_address_from_sockaddr((struct sockaddr *)&address, size);
+}
+
 static struct conn *conn_new(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn));
@@ -109,7 +115,9 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
                           .sock = sock,
                           .kind = CONN_HANDSHAKE,
                           .accepted_at = server_now(server),
-                          .linger_fd = -1};
+                          .linger_fd = -1,
+                          .peer = peer_of(sock)};
+    conn->client = conn->peer;
     conn->timer.callback = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
     server_count_connections(server, 1);
@@ -144,24 +152,21 @@ void conn_adopted(struct server *server, const struct server_socket *origin,
 
 const char *conn_peer(struct conn *conn)
 {
-    if (conn->peer[0])
-        return conn->peer;
-    struct sockaddr_storage address;
-    socklen_t size = h2o_socket_getpeername(conn->sock, (struct sockaddr *)&address);
-    const void *from = NULL;
-    if (size >= sizeof(struct sockaddr_in) && address.ss_family == AF_INET) {
-        from = &((struct sockaddr_in *)&address)->sin_addr;
-    } else if (size >= sizeof(struct sockaddr_in6) && address.ss_family == AF_INET6) {
-        struct in6_addr *in6 = &((struct sockaddr_in6 *)&address)->sin6_addr;
-        from = in6;
-        if (IN6_IS_ADDR_V4MAPPED(in6)) { /* as the client knows itself */
-            from = &in6->s6_addr[12];
-            address.ss_family = AF_INET;
-        }
-    }
-    if (!from || !inet_ntop(address.ss_family, from, conn->peer, sizeof(conn->peer)))
-        snprintf(conn->peer, sizeof(conn->peer), "unix");
-    return conn->peer;
+    if (!conn->peer_text[0])
+        ip_address_format(&conn->peer, conn->peer_text);
+    return conn->peer_text;
+}
+
+const struct ip_address *conn_client(const struct conn *conn)
+{
+    return &conn->client;
+}
+
+const char *conn_client_text(struct conn *conn)
+{
+    if (!conn->client_text[0])
+        ip_address_format(&conn->client, conn->client_text);
+    return conn->client_text;
 }
 
 void conn_abort(struct conn *conn)

@@ -4,11 +4,10 @@
  * A struct conn lives exactly as long as its socket: it is made when the socket is accepted and freed by the
  * socket's on_close. The protocol on top (http1.c, http2.c, tunnel.c) is found through conn->kind. */
 
-#include <netinet/in.h>
-
 #include "http/h2o.h"
 #include "http/server.h"
 #include "http/timer.h"
+#include "util/ip_address.h"
 #include "util/list.h"
 
 enum conn_kind {
@@ -38,7 +37,10 @@ struct conn {
     void *protocol;       /* http1.c's object while kind is CONN_HTTP1, the tunnel while CONN_TUNNEL */
     struct timer timer;   /* of the handshake */
     struct ucred peer_cred;
-    char peer[INET6_ADDRSTRLEN]; /* filled in by conn_peer() */
+    struct ip_address peer;   /* the socket's other end */
+    struct ip_address client; /* on whose behalf it speaks: the peer itself, where nobody says otherwise */
+    char peer_text[IP_ADDRESS_TEXT_MAX]; /* empty before it is asked for, as the other */
+    char client_text[IP_ADDRESS_TEXT_MAX];
 };
 
 /* Takes a freshly accepted socket. */
@@ -53,7 +55,11 @@ struct conn *conn_of_socket(h2o_socket_t *sock);
 void conn_set_kind(struct conn *conn, enum conn_kind kind);
 /* Tells the server whether a request is in progress on it; keeps the counts right. */
 void conn_set_busy(struct conn *conn, bool busy);
-/* The client's address without port, "unix" for a Unix socket. Owned by the conn. */
+/* The address of the socket's other end as text, without port, "unix" for a Unix socket. Owned by the conn.
+ */
 const char *conn_peer(struct conn *conn);
+/* Who the connection is for: that address too, unless a proxy in front of us passed another one on. */
+const struct ip_address *conn_client(const struct conn *conn);
+const char *conn_client_text(struct conn *conn);
 /* Ends it now, without a word: what is in flight is lost. */
 void conn_abort(struct conn *conn);

@@ -130,6 +130,16 @@ struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req)
     return exchange;
 }
 
+const struct ip_address *exchange_client(const struct exchange *exchange)
+{
+    return conn_client(exchange->conn);
+}
+
+const char *exchange_client_text(struct exchange *exchange)
+{
+    return conn_client_text(exchange->conn);
+}
+
 uint64_t exchange_max_body(const struct exchange *exchange)
 {
     uint64_t limit = exchange->conn->origin->listener->max_body_size;

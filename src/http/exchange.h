@@ -47,6 +47,10 @@ struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req);
 uint64_t exchange_max_body(const struct exchange *exchange);
 /* The request is whole (or is refused already): answers it, now or later. */
 void exchange_run(struct exchange *exchange);
+/* Who asks: the connection's client, unless a trusted proxy says that it forwards for another. The text is
+ * owned by the exchange. */
+const struct ip_address *exchange_client(const struct exchange *exchange);
+const char *exchange_client_text(struct exchange *exchange);
 /* Answers with an error instead. `detail` is a sentence. */
 void exchange_refuse(struct exchange *exchange, int status, const char *detail);
 /* The client can no longer be answered: logs the request as cut (at the deadline). */

@@ -136,7 +136,7 @@ static char *add_cookies(char *to, const h2o_req_t *req)
 struct slice forward_head(struct exchange *exchange)
 {
     h2o_req_t *req = exchange->req;
-    const char *peer = conn_peer(exchange->conn);
+    const char *peer = exchange_client_text(exchange);
     struct slice scheme = slice_of_iovec(req->scheme->name), host = slice_of_iovec(req->authority);
     struct slice connection = request_field(req, H2O_TOKEN_CONNECTION);
 

@@ -341,7 +341,7 @@ static uint64_t hash_of(struct exchange *exchange)
         return 0;
     switch (upstream->balance.hash_by) {
     case HASH_BY_CLIENT:
-        value = slice_of(conn_peer(exchange->conn));
+        value = slice_of(exchange_client_text(exchange));
         break;
     case HASH_BY_HEADER:
         value = request_field_named(exchange->req, upstream->balance.hash_name);
