@@ -34,14 +34,14 @@ static bool stderr_is_journal(void)
     const char *stream = getenv("JOURNAL_STREAM");
     if (!stream)
         return false;
-    unsigned long long device = 0, inode = 0;
-    int end = 0;
     struct stat st;
-    if (sscanf(stream, "%llu:%llu%n", &device, &inode, &end) != 2 || stream[end] != '\0' ||
-        fstat(STDERR_FILENO, &st) < 0)
+    if (fstat(STDERR_FILENO, &st) < 0)
         return false;
     /* Somebody may have redirected stderr since and passed the environment on. */
-    return st.st_dev == device && st.st_ino == inode;
+    char actual[48];
+    snprintf(actual, sizeof(actual), "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    return streq(stream, actual);
 }
 
 static int write_line(struct journal *journal, const struct journal_entry *entry)

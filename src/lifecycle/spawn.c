@@ -13,8 +13,6 @@
 #define HIGH_FD 4096
 #define FIRST_FD 3
 
-extern char **environ;
-
 static char executable[4096];
 static char **arguments;
 
@@ -33,7 +31,7 @@ const char *spawn_executable(void)
 static bool is_ours(const char *variable)
 {
     static const char *const names[] = {
-        "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "WATCHDOG_PID=", SPAWN_CHANNEL_VARIABLE "="};
+        "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "WATCHDOG_PID=", (SPAWN_CHANNEL_VARIABLE "=")};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strncmp(variable, names[i], strlen(names[i])) == 0)
             return true;

@@ -43,6 +43,7 @@ struct metrics *metrics_new(const struct config *config, unsigned n_shards)
     metrics->shards = xcalloc(n_shards + 1, sizeof(*metrics->shards));
     for (unsigned i = 0; i < n_shards + 1; i++) {
         struct metrics_shard *shard =
+            /* cppcheck-suppress invalidFunctionArg ; -1 is what belongs there */
             mmap(NULL, metrics->shard_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (shard == MAP_FAILED)
             abort();

@@ -1,8 +1,35 @@
 #include <dirent.h>
-#include <inttypes.h>
 #include <sys/resource.h>
 
 #include "metrics/process.h"
+
+/* Fields of /proc/PID/stat, by the numbers of proc(5). The third is a letter; from the fourth on they are
+ * numbers. */
+enum {
+    STAT_STATE = 3,
+    STAT_UTIME = 14,
+    STAT_STIME = 15,
+    STAT_NUM_THREADS = 20,
+    STAT_VSIZE = 23,
+    STAT_RSS = 24,
+    STAT_LAST = STAT_RSS,
+};
+
+static bool read_fields(const char *rest, uint64_t fields[STAT_LAST + 1])
+{
+    if (rest[0] != ' ' || rest[1] == '\0')
+        return false;
+    rest += 2; /* past the state */
+    for (int field = STAT_STATE + 1; field <= STAT_LAST; field++) {
+        char *end;
+        errno = 0;
+        fields[field] = strtoull(rest, &end, 10); /* some are negative, none of those that are looked at */
+        if (end == rest || errno)
+            return false;
+        rest = end;
+    }
+    return true;
+}
 
 bool process_usage_parse_stat(struct process_usage *usage, const char *line)
 {
@@ -11,19 +38,13 @@ bool process_usage_parse_stat(struct process_usage *usage, const char *line)
     if (!rest)
         return false;
 
-    uint64_t user, system, threads, virtual_memory, resident_pages;
-    /* From field 3: state, then 10 numbers, utime, stime, cutime, cstime, priority, nice, num_threads,
-     * itrealvalue, starttime, vsize, rss. */
-    if (sscanf(rest + 1,
-               " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64 " %*s %*s %*s %*s %" SCNu64
-               " %*s %*s %" SCNu64 " %" SCNu64,
-               &user, &system, &threads, &virtual_memory, &resident_pages) != 5)
+    uint64_t fields[STAT_LAST + 1];
+    if (!read_fields(rest + 1, fields))
         return false;
-
-    usage->cpu_seconds = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
-    usage->threads = threads;
-    usage->virtual_memory = virtual_memory;
-    usage->resident_memory = resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    usage->cpu_seconds = (double)(fields[STAT_UTIME] + fields[STAT_STIME]) / (double)sysconf(_SC_CLK_TCK);
+    usage->threads = fields[STAT_NUM_THREADS];
+    usage->virtual_memory = fields[STAT_VSIZE];
+    usage->resident_memory = fields[STAT_RSS] * (uint64_t)sysconf(_SC_PAGESIZE);
     usage->has_stat = true;
     return true;
 }

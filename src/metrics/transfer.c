@@ -77,6 +77,7 @@ static void make_told(struct metrics *metrics)
         return;
     /* Zero pages that nothing is written to cost nothing. */
     void *told =
+        /* cppcheck-suppress invalidFunctionArg ; -1 is what belongs there */
         mmap(NULL, metrics_told_size(metrics), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (told == MAP_FAILED)
         abort();

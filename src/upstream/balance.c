@@ -327,6 +327,7 @@ static struct entry *draw_one(struct balance_set *set, const struct balance_requ
         if (entry != other && !balance_request_excludes(request, entry->index))
             return entry;
         balance_draw_set(set->draw, index, 0);
+        /* cppcheck-suppress nullPointerRedundantCheck ; it confuses entry with other */
         entry->next_aside = *aside;
         *aside = entry;
     }

@@ -20,6 +20,7 @@
 #define SPARSE_BELOW 64
 #define WHOLE_ABOVE 32
 
+/* Equal today. NOLINTNEXTLINE(misc-redundant-expression) */
 static_assert(BALANCE_SLOTS_MAX <= 1U << INDEX_BITS, "an index fits into a point");
 
 struct slot {

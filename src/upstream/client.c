@@ -291,6 +291,7 @@ static bool tell_head(struct client *c,
 {
     bool gone = false;
 
+    /* cppcheck-suppress autoVariables ; forgotten below, before this returns */
     c->gone = &gone;
     callback(c->userdata, response);
     if (!gone)
@@ -499,6 +500,7 @@ static bool lend(struct client *c, bool final)
     c->is_lent = true;
     c->final_was_given = final;
 
+    /* cppcheck-suppress autoVariables ; forgotten below, before this returns */
     c->gone = &gone;
     c->callbacks->on_body(c->userdata, data, final);
     if (!gone)

@@ -258,7 +258,8 @@ bool utf8_is_valid(const char *s, size_t size)
         if (*p < 0x80) {
             p++;
             continue;
-        } else if (*p >= 0xc2 && *p < 0xe0) {
+        }
+        if (*p >= 0xc2 && *p < 0xe0) {
             more = 1, c = *p & 0x1f, least = 0x80;
         } else if (*p >= 0xe0 && *p < 0xf0) {
             more = 2, c = *p & 0x0f, least = 0x800;
