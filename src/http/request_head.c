@@ -151,7 +151,8 @@ static enum head_error parse_request_line(const char **pp, const char *end, stru
     p++;
     if (end - p < 10 || memcmp(p, "HTTP/", 5) != 0)
         return HEAD_BAD_REQUEST_LINE;
-    if (!isdigit((unsigned char)p[5]) || p[6] != '.' || !isdigit((unsigned char)p[7]) || p[8] != '\r')
+    if (!isdigit((unsigned char)p[5]) || p[6] != '.' || !isdigit((unsigned char)p[7]) ||
+        memcmp(p + 8, "\r\n", 2) != 0)
         return HEAD_BAD_REQUEST_LINE;
     if (p[5] != '1')
         return HEAD_BAD_VERSION;

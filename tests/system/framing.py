@@ -259,6 +259,7 @@ TARGETS = [
     refused("a target with DEL", "3.2", line("GET /b\x7f HTTP/1.1")),
     refused("a target beyond ASCII", "3.2", line("GET /\xc3\xa4 HTTP/1.1")),
     refused("a target with a bare CR", "2.2", line("GET /b\r HTTP/1.1")),
+    refused("a version with a bare CR behind it", "2.2", "GET / HTTP/1.1\rXHost: a\r\n\r\n"),
     refused("a target with a fragment", "3.2", line("GET /b#c HTTP/1.1")),
     refused("a query with a fragment", "3.2", line("GET /b?c#d HTTP/1.1")),
     refused("a target of 20000 bytes", "3", line(f"GET /{'b' * 20000} HTTP/1.1"), 414),

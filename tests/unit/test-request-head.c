@@ -26,6 +26,7 @@ static const struct {
     {"GET  / HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9112 3: one space"},
     {"GET /a b HTTP/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9112 3.2: no blank in a target"},
     {"GET / HTTP/1.1 \r\n" H, HEAD_BAD_REQUEST_LINE, "9112 3: nothing behind the version"},
+    {"GET / HTTP/1.1\rX" H, HEAD_BAD_REQUEST_LINE, "9112 2.2: a bare CR"},
     {"GET /\r\n" H, HEAD_BAD_REQUEST_LINE, "9112 3: HTTP/0.9 is over"},
     {"GET / http/1.1\r\n" H, HEAD_BAD_REQUEST_LINE, "9112 2.3: the name is case-sensitive"},
     {"GET / HTTP/2.0\r\n" H, HEAD_BAD_VERSION, "9110 15.6.6"},
