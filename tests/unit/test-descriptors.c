@@ -91,7 +91,9 @@ static int take_unnamed(void)
     struct descriptors d = {0};
     if (descriptors_take(&d) != 0 || d.n_items != 1)
         return 1;
-    return streq(d.items[0].name, "unknown") ? 0 : 2;
+    const bool is_unknown = streq(d.items[0].name, "unknown");
+    descriptors_deinit(&d);
+    return is_unknown ? 0 : 2;
 }
 
 static void test_take(void **state)
