@@ -83,11 +83,32 @@ static void pair_certificates(const struct draft *draft, const struct section *s
     }
 }
 
+/* There may be fewer responses than certificates, and "-" stands for none. */
+static void add_ocsp_responses(const struct draft *draft, const struct section *section,
+                               struct listener_config *listener)
+{
+    _cleanup_strbuf_ struct strbuf ignored = STRBUF_INIT;
+    const struct setting *response;
+
+    for (size_t n = 0; (response = nth_setting(section, "TLSOCSPResponse", n)); n++) {
+        if (n >= listener->n_certificates) {
+            section_error(draft, section, response, NULL,
+                          "there is no TLSCertificate= for this OCSP response");
+            break;
+        }
+        if (streq(response->value, "-"))
+            continue;
+        listener->certificates[n].ocsp = credential_path(response->value, &ignored);
+        listener->certificates[n].ocsp_place = response->place;
+    }
+}
+
 static void check_tls(const struct draft *draft, const struct section *section,
                       const struct listener_config *listener)
 {
-    static const char *const tls_keys[] = {"TLSCertificate", "TLSKey",          "TLSMinimumVersion",
-                                           "TLSClientCA",    "TLSClientVerify", NULL};
+    static const char *const tls_keys[] = {
+        "TLSCertificate",     "TLSKey",      "TLSOCSPResponse", "TLSMinimumVersion", "TLSRequireSNI",
+        "TLSTicketRotateSec", "TLSClientCA", "TLSClientCRL",    "TLSClientVerify",   NULL};
     const struct setting *verify = section_setting(section, "TLSClientVerify");
     const struct setting *authority = section_setting(section, "TLSClientCA");
 
@@ -105,6 +126,9 @@ static void check_tls(const struct draft *draft, const struct section *section,
         config_report_add(draft->report, false, authority->place, section->title, "TLSClientCA",
                           authority->value, NULL,
                           "clients are not asked for a certificate unless TLSClientVerify= says so");
+    if (section_setting(section, "TLSClientCRL") && !authority)
+        section_error(draft, section, section_setting(section, "TLSClientCRL"), NULL,
+                      "TLSClientCA= is missing: nobody vouches for the clients");
 }
 
 static void build_listeners(struct draft *draft, struct config *config)
@@ -124,6 +148,7 @@ static void build_listeners(struct draft *draft, struct config *config)
             section_error(draft, section, NULL, "another name",
                           "the socket of this name is that of the admin API, which is not configured here");
         pair_certificates(draft, section, listener);
+        add_ocsp_responses(draft, section, listener);
         check_tls(draft, section, listener);
         if (!section_setting(section, "IdleTimeoutSec"))
             listener->idle_timeout = config->gateway.idle_timeout;

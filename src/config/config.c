@@ -66,9 +66,11 @@ static void listener_deinit(struct listener_config *listener)
     for (size_t i = 0; i < listener->n_certificates; i++) {
         free(listener->certificates[i].certificate);
         free(listener->certificates[i].key);
+        free(listener->certificates[i].ocsp);
     }
     free(listener->certificates);
     free(listener->client_ca);
+    free(listener->client_crl);
     free(listener->name);
 }
 

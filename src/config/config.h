@@ -98,7 +98,8 @@ struct gateway_config {
 struct certificate_config {
     char *certificate; /* path, PEM, leaf first */
     char *key;         /* path, PEM */
-    struct config_place certificate_place, key_place;
+    char *ocsp;        /* path, DER, or NULL */
+    struct config_place certificate_place, key_place, ocsp_place;
 };
 
 struct listener_config {
@@ -108,7 +109,10 @@ struct listener_config {
     struct certificate_config *certificates;
     size_t n_certificates;
     enum tls_version tls_minimum;
+    bool tls_require_sni;
+    usec_t ticket_lifetime; /* TLSTicketRotateSec=; 0: no tickets */
     char *client_ca;
+    char *client_crl;
     enum client_verify client_verify;
     bool http2;
     uint64_t max_body_size;

@@ -96,6 +96,20 @@ static bool parse_pause(const struct config_option *option, const char *value, v
 }
 const struct option_type option_pause = {parse_pause};
 
+/* OpenSSL counts seconds, and clients keep no session for longer than a week (RFC 8446 4.6.1). */
+static bool parse_ticket_time(const struct config_option *option, const char *value, void *member,
+                              struct strbuf *error)
+{
+    usec_t t = 0;
+    if (!parse_span(value, 0, 7 * 24 * 3600 * USEC_PER_SEC, &t, error))
+        return false;
+    if (t > 0 && t < USEC_PER_SEC)
+        return refuse(error, "too short");
+    *(usec_t *)member = t;
+    return true;
+}
+const struct option_type option_ticket_time = {parse_ticket_time};
+
 static bool parse_drain(const struct config_option *option, const char *value, void *member,
                         struct strbuf *error)
 {
@@ -397,6 +411,13 @@ static bool parse_credential(const struct config_option *option, const char *val
     return path != NULL;
 }
 const struct option_type option_credential = {parse_credential};
+
+static bool parse_staple(const struct config_option *option, const char *value, void *member,
+                         struct strbuf *error)
+{
+    return streq(value, "-") || parse_credential(option, value, member, error);
+}
+const struct option_type option_staple = {parse_staple};
 
 static bool parse_credential_string(const struct config_option *option, const char *value, void *member,
                                     struct strbuf *error)

@@ -172,7 +172,7 @@ def test_tls_and_http2(machine, table, tmp_path):
     n = count(50, 4)
     certificate = tmp_path / "tls"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout",
+                    "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout",
                     f"{certificate}.key", "-out", f"{certificate}.crt"], check=True, capture_output=True)
     for name in ("crt", "key"):
         machine.copy_in(f"{certificate}.{name}", f"/etc/holdfast/tls.{name}", mode=0o644)

@@ -149,7 +149,7 @@ def test_ways_to_restart(machine, loss_client):
 def test_tls_sessions_are_resumed_after_a_restart(machine, tmp_path):
     """With openssl's own client: by the ticket that the process before, or the one before that, has made."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "crt"],
+                    "-days", "30", "-subj", "/CN=localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "crt"],
                    check=True, capture_output=True)
     for name in ("crt", "key"):
         machine.copy_in(tmp_path / name, f"/etc/holdfast/tls.{name}", mode=0o644)

@@ -581,13 +581,29 @@ def has_hooks(binary=None):
     return b"/v1/test/wedge" in (binary or find_holdfastd()).read_bytes()
 
 
-def make_certificate(directory, name="localhost"):
-    """A self-signed certificate and its key, as paths."""
+def make_certificate(directory, name="localhost", kind="ec", days=30, issuer=None, extensions=()):
+    """A certificate, by its own key or that of `issuer`, and its key: as paths. `kind`: "ec" or "rsa"."""
     certificate, key = f"{directory}/{name}.crt", f"{directory}/{name}.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
+    algorithm = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"], "rsa": ["-newkey", "rsa:2048"]}[kind]
+    command = ["openssl", "req", "-x509", *algorithm, "-nodes", "-days", str(days), "-subj", f"/CN={name}"]
+    command += ["-addext", f"subjectAltName=DNS:{name}"]
+    for extension in extensions:
+        command += ["-addext", extension]
+    if issuer:
+        command += ["-CA", issuer[0], "-CAkey", issuer[1]]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
+
+
+def make_revocations(directory, authority, revoked=(), days=30):
+    """A revocation list of an authority (certificate and key), as a path. `revoked`: certificates."""
+    base = f"{directory}/revocations"
+    with open(f"{base}.conf", "w") as file:
+        file.write(f"[ca]\ndefault_ca=ours\n[ours]\ndatabase={base}.index\ndefault_md=sha256\n")
+    open(f"{base}.index", "w").close()
+    command = ["openssl", "ca", "-config", f"{base}.conf", "-cert", authority[0], "-keyfile", authority[1]]
+    for certificate in revoked:
+        subprocess.run([*command, "-revoke", certificate], check=True, capture_output=True)
+    when = ["-crldays", str(days)] if days > 0 else ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200102000000Z"]
+    subprocess.run([*command, "-gencrl", *when, "-out", f"{base}.pem"], check=True, capture_output=True)
+    return f"{base}.pem"

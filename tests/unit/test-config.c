@@ -136,6 +136,8 @@ static void test_everything(void **state)
         "[Listener http]\n"
         "[Listener https]\nProtocol=https\nTLSCertificate=/a.crt\nTLSCertificate=/b.crt\nTLSKey=/a.key\n"
         "TLSKey=/b.key\nTLSMinimumVersion=1.3\nTLSClientCA=/ca.crt\nTLSClientVerify=required\nHTTP2=no\n"
+        "TLSOCSPResponse=-\nTLSOCSPResponse=/b.ocsp\nTLSRequireSNI=yes\nTLSTicketRotateSec=1h\n"
+        "TLSClientCRL=/crl.pem\n"
         "MaxBodySize=5K\nIdleTimeoutSec=9s\n"
         "[Upstream orders]\nTarget=unix:/run/o.sock\nTarget=127.0.0.1:9001 weight=2\nTarget=[::1]:9002\n"
         "Target=unix:@abstract weight=0\nBalance=round-robin\nHealthPath=/healthz?x=1\nConnectTimeoutSec=1s\n"
@@ -199,6 +201,13 @@ static void test_everything(void **state)
     assert_int_equal(https->tls_minimum, TLS_VERSION_1_3);
     assert_string_equal(https->client_ca, "/ca.crt");
     assert_int_equal(https->client_verify, CLIENT_VERIFY_REQUIRED);
+    assert_null(https->certificates[0].ocsp);
+    assert_string_equal(https->certificates[1].ocsp, "/b.ocsp");
+    assert_true(https->tls_require_sni);
+    assert_false(http->tls_require_sni);
+    assert_int_equal(https->ticket_lifetime, 3600 * USEC_PER_SEC);
+    assert_int_equal(http->ticket_lifetime, 12 * 3600 * USEC_PER_SEC);
+    assert_string_equal(https->client_crl, "/crl.pem");
     assert_false(https->http2);
     assert_int_equal(https->max_body_size, 5 << 10);
     assert_int_equal(https->idle_timeout, 9 * USEC_PER_SEC);
@@ -564,6 +573,16 @@ static void test_refused(void **state)
         {WITH_LISTENER(
              "[Listener s]\nProtocol=https\nTLSCertificate=/a\nTLSKey=/a\nTLSClientVerify=required"),
          "TLSClientCA= is missing"},
+        {WITH_LISTENER("[Listener s]\nProtocol=https\nTLSCertificate=/a\nTLSKey=/a\nTLSClientCRL=/c"),
+         ":5: [Listener s] TLSClientCRL=/c: TLSClientCA= is missing"},
+        {WITH_LISTENER(
+             "[Listener "
+             "s]\nProtocol=https\nTLSCertificate=/a\nTLSKey=/a\nTLSOCSPResponse=-\nTLSOCSPResponse=/b"),
+         ":6: [Listener s] TLSOCSPResponse=/b: there is no TLSCertificate= for this OCSP response"},
+        {WITH_LISTENER("[Listener s]\nTLSOCSPResponse=-"), "this means something with Protocol=https only"},
+        {WITH_LISTENER("[Listener s]\nTLSTicketRotateSec=500ms"), "too short (accepted: 0, or a time span"},
+        {WITH_LISTENER("[Listener s]\nTLSTicketRotateSec=8d"), "too long"},
+        {WITH_LISTENER("[Listener s]\nTLSTicketRotateSec=soon"), "(accepted: 0, or a time span of 1s to 7d"},
         {WITH_LISTENER("[Upstream u]"),
          ":1: [Upstream u]: the upstream has no target (accepted: Target=ADDRESS"},
         {WITH_LISTENER("[Upstream u]\nTarget=local/host:80"), "not an address"},
