@@ -71,6 +71,7 @@ static void listener_deinit(struct listener_config *listener)
     free(listener->certificates);
     free(listener->client_ca);
     free(listener->client_crl);
+    prefix_access_deinit(&listener->access);
     free(listener->name);
 }
 
@@ -95,6 +96,7 @@ static void upstream_free(struct upstream_config *upstream)
 
 static void route_free(struct route_config *route)
 {
+    prefix_access_deinit(&route->access);
     free(route->files.root);
     strv_free(route->files.index);
     free(route->respond.body);

@@ -8,6 +8,7 @@
 
 #include "util/clock.h"
 #include "util/macros.h"
+#include "util/prefix.h"
 #include "config/report.h"
 
 enum listener_protocol {
@@ -115,6 +116,7 @@ struct listener_config {
     char *client_crl;
     enum client_verify client_verify;
     bool http2;
+    struct prefix_access access; /* AllowFrom=, DenyFrom= */
     uint64_t max_body_size;
     usec_t idle_timeout;
     struct config_place place;
@@ -212,7 +214,8 @@ struct route_config {
     char *host;    /* "", "shop.example.com" or "*.example.com", lower case */
     char *path;    /* begins with '/' */
     unsigned index;
-    uint32_t methods; /* METHOD_* bits of router/method.h; all bits when Methods= is not given */
+    uint32_t methods;            /* METHOD_* bits of router/method.h; all bits when Methods= is not given */
+    struct prefix_access access; /* AllowFrom=, DenyFrom= */
     enum route_kind kind;
     struct upstream_config *upstream;
     struct {

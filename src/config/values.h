@@ -34,6 +34,7 @@ extern const struct option_type option_credential_string; /* char *: the path */
 extern const struct option_type option_staple;      /* checked only, as certificates are */
 extern const struct option_type option_ticket_time; /* usec_t: 0, or a second to a week */
 
+extern const struct option_type option_prefixes; /* struct prefix_set */
 extern const struct option_type option_token;    /* char *: a word as RFC 9110 has them */
 extern const struct option_type option_unit;     /* char *: the name of a systemd unit */
 extern const struct option_type option_balance;  /* balance of struct upstream_config */

@@ -228,6 +228,35 @@ static bool parse_statuses(const struct config_option *option, const char *value
 }
 const struct option_type option_statuses = {parse_statuses};
 
+static void reset_prefixes(void *member)
+{
+    prefix_set_deinit(member);
+}
+
+static bool add_prefixes(const char *value, struct prefix_set *set, struct strbuf *error)
+{
+    for (const char *s = value;;) {
+        s += strspn(s, " \t");
+        const size_t size = strcspn(s, " \t");
+        if (size == 0)
+            return true;
+        if (!prefix_set_add(set, slice_make(s, size), error))
+            return false;
+        s += size;
+    }
+}
+
+static bool parse_prefixes(const struct config_option *option, const char *value, void *member,
+                           struct strbuf *error)
+{
+    struct prefix_set alone = {0}; /* the member is not to be touched when a later word is wrong */
+    const bool is_good = add_prefixes(value, &alone, error);
+
+    prefix_set_deinit(&alone);
+    return is_good && add_prefixes(value, member, error);
+}
+const struct option_type option_prefixes = {parse_prefixes, reset_prefixes};
+
 /* A check asks one thing only, so whatever an earlier value left is replaced as a whole. */
 static void reset_check(void *member)
 {

@@ -1,5 +1,7 @@
 #include "http/conn.h"
 
+#include <netinet/tcp.h>
+
 #include "http/fault.h"
 #include "http/http1.h"
 #include "http/http2.h"
@@ -98,17 +100,21 @@ static void on_handshake_timeout(struct timer *timer)
     conn_abort(conn);
 }
 
-static struct ip_address peer_of(h2o_socket_t *sock)
+static struct ip_address peer_of(int fd)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
-    if (getpeername(h2o_socket_get_fd(sock), (struct sockaddr *)&address, &size) < 0)
+    if (getpeername(fd, (struct sockaddr *)&address, &size) < 0)
         return (struct ip_address){.family = IP_NONE};
     return ip_address_from_sockaddr((struct sockaddr *)&address, size);
 }
 
-static struct conn *conn_new(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
+/* Consumes fd. */
+static struct conn *conn_new(struct server *server, const struct server_socket *origin, int fd,
+                             const struct ip_address *peer)
 {
+    h2o_socket_t *sock =
+        h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     struct conn *conn = xcalloc(1, sizeof(*conn));
     *conn = (struct conn){.server = server,
                           .origin = origin,
@@ -116,8 +122,8 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
                           .kind = CONN_HANDSHAKE,
                           .accepted_at = server_now(server),
                           .linger_fd = -1,
-                          .peer = peer_of(sock)};
-    conn->client = conn->peer;
+                          .peer = *peer,
+                          .client = *peer};
     conn->timer.callback = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
     server_count_connections(server, 1);
@@ -126,12 +132,33 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
     return conn;
 }
 
-void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock)
+/* What is refused here costs a flood of such connections little: there is no struct conn, nor any socket of
+ * h2o's. Closes fd then. */
+static bool is_admitted(struct server *server, const struct server_socket *origin, int fd,
+                        const struct ip_address *client)
 {
-    struct conn *conn = conn_new(server, origin, sock);
+    char text[IP_ADDRESS_TEXT_MAX];
+
+    if (prefix_access_is_granted(&origin->listener->access, client))
+        return true;
+    fault_found(server, origin->listener, ip_address_format(client, text), CLIENT_FAULT_DENIED, NULL);
+    close(fd);
+    return false;
+}
+
+void conn_accepted(struct server *server, const struct server_socket *origin, int fd,
+                   const struct ip_address *peer)
+{
+    static const int yes = 1;
+
+    if (!is_admitted(server, origin, fd, peer))
+        return;
+    if (peer->family != IP_UNIX)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    struct conn *conn = conn_new(server, origin, fd, peer);
     if (origin->tls) {
         server_timer_start(server, &conn->timer, HANDSHAKE_TIMEOUT);
-        h2o_socket_ssl_handshake(sock, tls_config_ssl(origin->tls), NULL, on_handshake);
+        h2o_socket_ssl_handshake(conn->sock, tls_config_ssl(origin->tls), NULL, on_handshake);
     } else {
         http1_start(conn);
     }
@@ -140,9 +167,11 @@ void conn_accepted(struct server *server, const struct server_socket *origin, h2
 void conn_adopted(struct server *server, const struct server_socket *origin,
                   const struct moving_connection *connection)
 {
-    h2o_socket_t *sock = h2o_evloop_socket_create(server->context.loop, connection->fd,
-                                                  H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
-    struct conn *conn = conn_new(server, origin, sock);
+    const struct ip_address peer = peer_of(connection->fd);
+    /* The configuration may be another one than that under which it was accepted. */
+    if (!is_admitted(server, origin, connection->fd, &peer))
+        return;
+    struct conn *conn = conn_new(server, origin, connection->fd, &peer);
     conn->accepted_at = usec_sub(conn->accepted_at, connection->age_ms * USEC_PER_MSEC);
     conn->idle_before = connection->idle_ms * USEC_PER_MSEC;
     conn->adopted = true;

@@ -43,9 +43,11 @@ struct conn {
     char client_text[IP_ADDRESS_TEXT_MAX];
 };
 
-/* Takes a freshly accepted socket. */
-void conn_accepted(struct server *server, const struct server_socket *origin, h2o_socket_t *sock);
-/* Takes one that another process has accepted, and that is idle. */
+/* Takes a freshly accepted socket, whose other end is `peer`: serves it, or closes it for who its client is.
+ */
+void conn_accepted(struct server *server, const struct server_socket *origin, int fd,
+                   const struct ip_address *peer);
+/* Takes one that another process has accepted, and that is idle; likewise. */
 void conn_adopted(struct server *server, const struct server_socket *origin,
                   const struct moving_connection *connection);
 /* The connection behind a request. */

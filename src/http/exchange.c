@@ -102,6 +102,8 @@ static void find_route(struct exchange *exchange)
                           &match)) {
     case ROUTER_FOUND:
         exchange->route = match.route;
+        if (!prefix_access_is_granted(&match.route->access, exchange_client(exchange)))
+            exchange->refusal = 403;
         if (match.n_params && ends_in_catch_all(match.route)) {
             exchange->rest = match.params[match.n_params - 1].value;
             exchange->has_rest = true;
@@ -151,6 +153,8 @@ uint64_t exchange_max_body(const struct exchange *exchange)
 static const char *refusal_text(int status)
 {
     switch (status) {
+    case 403:
+        return "Clients from this address may not come here.";
     case 404:
         return "There is nothing at this address.";
     case 405:

@@ -30,7 +30,7 @@ struct exchange {
     struct slice rest;                /* value of the route's catch-all */
     bool has_rest;
     uint32_t allowed; /* for 405 */
-    int refusal;      /* status decided before the body: 400, 404, 405, or 0 */
+    int refusal;      /* status decided before the body: 400, 403, 404, 405, or 0 */
     bool cut;         /* we ended it: no second record */
 
     struct handler_ticket *ticket; /* while a handler owes the answer */

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "http/server_internal.h"
 
@@ -34,10 +35,13 @@ static void on_acceptable(h2o_socket_t *sock, const char *error);
 
 static bool accept_one(struct listener *listener)
 {
-    h2o_socket_t *sock = h2o_evloop_socket_accept(listener->sock);
-    if (!sock)
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    const int fd = accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
         return false;
-    conn_accepted(listener->server, listener->socket, sock);
+    const struct ip_address peer = ip_address_from_sockaddr((struct sockaddr *)&address, size);
+    conn_accepted(listener->server, listener->socket, fd, &peer);
     return true;
 }
 

@@ -214,14 +214,17 @@ class Peer:
 
 
 class Connection(Peer):
-    """A client's connection. `address` is what getsockname() of the listener says; `tls` an ssl.SSLContext."""
+    """A client's connection. `address` is what getsockname() of the listener says; `tls` an ssl.SSLContext; `source` the
+    IPv4 address that it comes from; `before` is sent before all else, TLS too."""
 
-    def __init__(self, address, timeout=10, tls=None, server_name="localhost"):
+    def __init__(self, address, timeout=10, tls=None, server_name="localhost", source=None, before=b""):
         family = socket.AF_UNIX if isinstance(address, (str, bytes)) else None
         if family is None:
             family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(timeout)
+        if source:
+            sock.bind((source, 0))
         # A Unix socket whose queue is full says so at once to a socket with a timeout, instead of waiting.
         deadline = time.monotonic() + timeout
         while True:
@@ -232,6 +235,8 @@ class Connection(Peer):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.001)
+        if before:
+            sock.sendall(before)
         if tls:
             sock = tls.wrap_socket(sock, server_hostname=server_name)
         super().__init__(sock, timeout)

@@ -88,10 +88,10 @@ class Connection(h1.Peer):
     """A client's connection. Frames are read when a test waits for something, and sorted into `streams`, `goaways` and
     `pings`; flow control windows are given back at once unless `window_updates` is False."""
 
-    def __init__(self, address, timeout=10, tls=None, preface=True, settings=(), window_updates=True):
+    def __init__(self, address, timeout=10, tls=None, preface=True, settings=(), window_updates=True, **options):
         if tls:
             tls.set_alpn_protocols(["h2"])
-        connection = h1.Connection(address, timeout, tls)
+        connection = h1.Connection(address, timeout, tls, **options)
         super().__init__(connection.sock, timeout)
         self.decoder = hpack.Decoder()
         self.streams, self.goaways, self.pings, self.frames = {}, [], [], []

@@ -460,9 +460,9 @@ class Service:
     def address(self, index=0):
         return self.sockets[index][1].getsockname()
 
-    def connect(self, index=0, timeout=10):
+    def connect(self, index=0, timeout=10, **options):
         """A connection to a passed socket."""
-        return h1.Connection(self.address(index), timeout)
+        return h1.Connection(self.address(index), timeout, **options)
 
     def get(self, path="/", headers=(), index=0, timeout=10):
         """One request on a connection of its own."""

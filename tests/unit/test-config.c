@@ -123,6 +123,17 @@ static void assert_refused(struct fixture *f, const char *text, const char *mess
 /* Adds a listener to `text`, so that it stands for a whole configuration; lines count from it. */
 #define WITH_LISTENER(text) text "\n[Listener http]\n[Route /whole]\nRespond=204\n"
 
+/* Looks up addresses, separated by blanks. */
+static void assert_holds(const struct prefix_set *set, const char *in, const char *out)
+{
+    for (int expected = 0; expected < 2; expected++)
+        for (struct slice rest = slice_of(expected ? in : out); rest.size > 0;) {
+            struct ip_address address;
+            assert_true(ip_address_parse(slice_split(&rest, ' '), &address));
+            assert_int_equal(prefix_set_contains(set, &address), expected);
+        }
+}
+
 static void test_everything(void **state)
 {
     struct fixture *f = *state;
@@ -138,7 +149,7 @@ static void test_everything(void **state)
         "TLSKey=/b.key\nTLSMinimumVersion=1.3\nTLSClientCA=/ca.crt\nTLSClientVerify=required\nHTTP2=no\n"
         "TLSOCSPResponse=-\nTLSOCSPResponse=/b.ocsp\nTLSRequireSNI=yes\nTLSTicketRotateSec=1h\n"
         "TLSClientCRL=/crl.pem\n"
-        "MaxBodySize=5K\nIdleTimeoutSec=9s\n"
+        "MaxBodySize=5K\nIdleTimeoutSec=9s\nAllowFrom=192.0.2.0/24 localhost\nAllowFrom=unix\nDenyFrom=any\n"
         "[Upstream orders]\nTarget=unix:/run/o.sock\nTarget=127.0.0.1:9001 weight=2\nTarget=[::1]:9002\n"
         "Target=unix:@abstract weight=0\nBalance=round-robin\nHealthPath=/healthz?x=1\nConnectTimeoutSec=1s\n"
         "FirstByteTimeoutSec=2s\nBetweenBytesTimeoutSec=3s\nPoolIdleSec=4s\nPoolSize=0\n"
@@ -151,7 +162,8 @@ static void test_everything(void **state)
         "HoldSec=17s\nHoldMax=18\nHoldMaxSize=19K\nHoldRate=20\nRetryBudget=21\nRetryMinimum=0\n"
         "MaxTries=23\nTryTimeoutSec=22s\n"
         "[Route Shop.Example.com/api/:id]\nMethods=GET POST\nMethods=PUT\nUpstream=orders\nMaxBodySize=2M\n"
-        "RequestTimeoutSec=7s\nReplayIdempotencyKey=yes\nUpstreamHeaders=yes\n"
+        "RequestTimeoutSec=7s\nReplayIdempotencyKey=yes\nUpstreamHeaders=yes\nAllowFrom=2001:db8::/32\n"
+        "DenyFrom=link-local\n"
         "[Route *.Example.org/files/*path]\nStatic=%s/\nStaticIndex=a.html b.html\nStaticIndex=c.html\n"
         "StaticSymlinks=follow\n"
         "[Route /text]\nRespond=200 \"a \\\"b\\\"\\\\\\n\"\nRespondType=text/html; charset=utf-8\n"
@@ -211,6 +223,9 @@ static void test_everything(void **state)
     assert_false(https->http2);
     assert_int_equal(https->max_body_size, 5 << 10);
     assert_int_equal(https->idle_timeout, 9 * USEC_PER_SEC);
+    assert_holds(&https->access.allow, "192.0.2.7 127.0.0.1 ::1", "192.0.3.1 ::2");
+    assert_true(https->access.allow.has_unix);
+    assert_holds(&https->access.deny, "192.0.2.7 ::2", "");
 
     assert_int_equal(f->config->n_upstreams, 2);
     const struct upstream_config *many = f->config->upstreams[1];
@@ -291,6 +306,8 @@ static void test_everything(void **state)
     assert_int_equal(r->request_timeout, 7 * USEC_PER_SEC);
     assert_true(r->replay_idempotency_key);
     assert_true(r->tell_upstream);
+    assert_holds(&r->access.allow, "2001:db8::1", "2001:db9::1");
+    assert_holds(&r->access.deny, "169.254.0.1 fe80::1", "2001:db8::1");
     r = f->config->routes[1];
     assert_string_equal(r->host, "*.example.org");
     assert_int_equal(r->kind, ROUTE_STATIC);
@@ -356,6 +373,24 @@ static void test_defaults(void **state)
     assert_null(f->config->routes[0]->files.index[1]);
     assert_string_equal(f->config->routes[1]->respond.body, "");
     assert_string_equal(f->config->routes[1]->respond.content_type, "text/plain; charset=utf-8");
+}
+
+static void test_addresses(void **state)
+{
+    struct fixture *f = *state;
+
+    load_good(f, "[Listener http]\nAllowFrom=192.0.2.0/24\nAllowFrom=\nAllowFrom=::1 10.0.0.0/8\n"
+                 "DenyFrom=any\nDenyFrom=\n[Route /]\nRespond=204\nDenyFrom=10.0.0.1\n");
+    const struct listener_config *http = &f->config->listeners[0];
+    assert_holds(&http->access.allow, "::1 10.0.0.1", "192.0.2.1"); /* an empty value forgets */
+    assert_true(prefix_set_is_empty(&http->access.deny));
+    assert_holds(&f->config->routes[0]->access.deny, "10.0.0.1", "10.0.0.2");
+
+    assert_refused(f, "[Listener http]\nAllowFrom=::1 192.0.2.1/24\n[Route /]\nRespond=204\n",
+                   ":2: [Listener http] AllowFrom=::1 192.0.2.1/24: \"192.0.2.1/24\" has bits set beyond its "
+                   "length; is 192.0.2.0/24 meant, or 192.0.2.1 alone?");
+    assert_refused(f, WITH_LISTENER("[Route /]\nRespond=204\nDenyFrom=example.com"),
+                   "\"example.com\" is neither an address or prefix");
 }
 
 static void test_syntax(void **state)
@@ -776,6 +811,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_syntax, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_merging, setup, teardown),
