@@ -41,6 +41,7 @@ int gateway_new(struct gateway **ret, const struct gateway_options *options)
     gateway->began = now_monotonic();
     gateway->started_realtime = now_realtime();
     signals_block();
+    server_prepare();
     const int prepared = gateway_prepare_descriptors(); /* before there is a thread */
     int r = journal_new(&gateway->journal, JOURNAL_AUTO);
     if (r < 0)

@@ -90,6 +90,8 @@ static void admin_metrics(const struct admin *admin, const struct handler_reques
         .journal_dropped = snapshot.journal_dropped,
         .state = admin_state_to_string(snapshot.state),
         .lineage = snapshot.lineage,
+        .body_memory = snapshot.body_memory,
+        .body_disk = snapshot.body_disk,
     };
     reply->status = 200;
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";

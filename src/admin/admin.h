@@ -52,6 +52,7 @@ struct admin_snapshot {
         const char *name, *address;
     } * descriptors; /* borrowed */
     size_t n_descriptors;
+    uint64_t body_memory, body_disk; /* bytes of request bodies held now */
     struct metrics_lineage lineage;
     const struct admin_draining *draining; /* borrowed, the youngest first */
     size_t n_draining;

@@ -33,12 +33,21 @@ static char *find_state_directory(void)
     return xstrndup(directory, strcspn(directory, ":"));
 }
 
+/* Not /tmp, which is often memory. */
+static char *find_temporary_directory(void)
+{
+    const char *directory = getenv("TMPDIR");
+
+    return xstrdup(directory && directory[0] == '/' ? directory : "/var/tmp");
+}
+
 static void build_gateway(struct draft *draft, struct config *config)
 {
     struct section *section = draft_find(draft, SECTION_GATEWAY, "");
 
     section_take_copy(section, &config->gateway, sizeof(config->gateway));
     config->gateway.state_directory = find_state_directory();
+    config->gateway.temporary_directory = find_temporary_directory();
     config->gateway.place = section->place;
 }
 

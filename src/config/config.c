@@ -134,6 +134,7 @@ struct config *config_free(struct config *config)
     free(config->routes);
     free(config->checks);
     free(config->gateway.state_directory);
+    free(config->gateway.temporary_directory);
     strv_free(config->files);
     free(config);
     return NULL;

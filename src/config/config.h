@@ -82,17 +82,20 @@ struct gateway_config {
     unsigned threads; /* never 0: "auto" is resolved to the number of usable CPUs */
     usec_t drain;     /* DrainSec=; USEC_INFINITY: auto */
     enum access_log access_log;
-    uint64_t max_body_size;   /* default for listeners and routes */
-    uint64_t max_head_size;   /* MaxHeadSize=: bytes of a request's head, decoded */
-    unsigned max_headers;     /* MaxHeaders=: fields in it */
-    usec_t head_timeout;      /* HeadTimeoutSec=: from the first byte of a request head to its end */
-    usec_t body_timeout;      /* BodyTimeoutSec=: between two arrivals of request body bytes */
-    usec_t idle_timeout;      /* IdleTimeoutSec=: keep-alive connection without a request */
-    usec_t send_timeout;      /* SendTimeoutSec=: response bytes that the client does not take */
-    usec_t quiet;             /* QuietSec=: how long idle connections may still bring a request at stop */
-    usec_t reload_timeout;    /* ReloadTimeoutSec=: how long a successor may take until it is ready */
-    unsigned max_generations; /* MaxGenerations=: with those that still drain */
-    char *state_directory;    /* $STATE_DIRECTORY, else /var/lib/holdfast */
+    uint64_t max_body_size;     /* default for listeners and routes */
+    uint64_t body_memory_size;  /* BodyMemorySize=: of one body in memory, beyond that it is on disk */
+    uint64_t max_buffered_size; /* MaxBufferedSize=: of all bodies, in memory and on disk */
+    uint64_t max_head_size;     /* MaxHeadSize=: bytes of a request's head, decoded */
+    unsigned max_headers;       /* MaxHeaders=: fields in it */
+    usec_t head_timeout;        /* HeadTimeoutSec=: from the first byte of a request head to its end */
+    usec_t body_timeout;        /* BodyTimeoutSec=: between two arrivals of request body bytes */
+    usec_t idle_timeout;        /* IdleTimeoutSec=: keep-alive connection without a request */
+    usec_t send_timeout;        /* SendTimeoutSec=: response bytes that the client does not take */
+    usec_t quiet;               /* QuietSec=: how long idle connections may still bring a request at stop */
+    usec_t reload_timeout;      /* ReloadTimeoutSec=: how long a successor may take until it is ready */
+    unsigned max_generations;   /* MaxGenerations=: with those that still drain */
+    char *state_directory;      /* $STATE_DIRECTORY, else /var/lib/holdfast */
+    char *temporary_directory;  /* $TMPDIR, else /var/tmp */
     struct config_place place;
 };
 

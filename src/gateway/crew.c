@@ -1,10 +1,13 @@
 #include "gateway/crew.h"
 
+#include "http/body.h"
+
 struct crew {
     struct worker **workers;
     size_t n_workers;
     struct server_socket *sockets; /* shared by all workers */
     struct accept_group *group;
+    struct body_store bodies;
     size_t n_sockets;
     struct worker_state *states;
     uint64_t *turns;
@@ -25,6 +28,13 @@ static void collect_sockets(struct crew *crew, const struct crew_options *option
     }
 }
 
+static void init_bodies(struct crew *crew, const struct gateway_config *gateway)
+{
+    body_budget_init(&crew->bodies.budget, gateway->max_buffered_size);
+    crew->bodies.memory_max = gateway->body_memory_size;
+    crew->bodies.folder = gateway->temporary_directory;
+}
+
 int crew_new(struct crew **ret, const struct crew_options *options)
 {
     struct crew *crew = xcalloc(1, sizeof(*crew));
@@ -33,6 +43,7 @@ int crew_new(struct crew **ret, const struct crew_options *options)
     crew->states = xcalloc(n, sizeof(*crew->states));
     crew->turns = xcalloc(n, sizeof(*crew->turns));
     crew->group = accept_group_new(n);
+    init_bodies(crew, &options->plan->config->gateway);
     collect_sockets(crew, options);
 
     for (unsigned i = 0; i < n; i++) {
@@ -44,6 +55,7 @@ int crew_new(struct crew **ret, const struct crew_options *options)
             .metrics = metrics_shard(options->metrics, i),
             .journal = options->journal,
             .roster = options->roster,
+            .bodies = &crew->bodies,
             .sockets = crew->sockets,
             .n_sockets = crew->n_sockets,
         };
@@ -134,6 +146,7 @@ const struct crew_state *crew_look(struct crew *crew)
         .workers = crew->states,
         .turns = crew->turns,
     };
+    body_budget_look(&crew->bodies.budget, &crew->sum.body_memory, &crew->sum.body_disk);
     for (size_t i = 0; i < crew->n_workers; i++) {
         struct worker_state *state = &crew->states[i];
         worker_state(crew->workers[i], state);

@@ -41,6 +41,7 @@ struct crew_state {
     size_t n_workers;
     size_t n_accepting, n_failed, n_drained;
     size_t connections, requests, cut;
+    uint64_t body_memory, body_disk; /* bytes of request bodies */
     const struct worker_state *workers;
     const uint64_t *turns; /* of each */
 };

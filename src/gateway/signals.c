@@ -24,6 +24,7 @@ void signals_block(void)
     taken(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a request's body that may not be stored is an error of its own */
 }
 
 static void on_readable(void *userdata)

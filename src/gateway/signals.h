@@ -5,7 +5,8 @@
 
 struct signals;
 
-/* Blocks what is taken below, and ignores SIGPIPE. Before the first thread is started: they inherit it. */
+/* Blocks what is taken below, and ignores SIGPIPE and SIGXFSZ. Before the first thread is started: they
+ * inherit it. */
 void signals_block(void);
 
 /* Calls `on_signal` for each SIGTERM, SIGINT and SIGHUP. */

@@ -1,5 +1,6 @@
 #include "http/access.h"
 
+#include "http/request_body.h"
 #include "http/server_internal.h"
 #include "http/tunnel.h"
 #include "journal/fields.h"
@@ -42,7 +43,7 @@ static void write_access_record(struct exchange *exchange, usec_t duration)
     journal_add_string(&record, FIELD_PEER, conn_peer(exchange->conn));
     journal_add_u64(&record, FIELD_STATUS, (uint64_t)req->res.status);
     journal_add_u64(&record, FIELD_DURATION_USEC, duration);
-    journal_add_u64(&record, FIELD_BYTES_IN, req->entity.len);
+    journal_add_u64(&record, FIELD_BYTES_IN, request_body_size(exchange));
     journal_add_u64(&record, FIELD_BYTES_OUT, req->bytes_sent);
     if (exchange->tries)
         journal_add_u64(&record, FIELD_TRIES, exchange->tries);
@@ -58,7 +59,7 @@ void access_end(struct exchange *exchange)
 
     if (server->options.metrics)
         metrics_request_end(server->options.metrics, exchange->route, exchange->method,
-                            exchange->req->res.status, duration, exchange->req->entity.len,
+                            exchange->req->res.status, duration, request_body_size(exchange),
                             exchange->req->bytes_sent);
     /* The admin API's own requests are not traffic. */
     if (server_gateway(server)->access_log != ACCESS_LOG_OFF && !server->options.handler)
@@ -80,6 +81,32 @@ void access_refused(struct exchange *exchange, int status, const char *detail)
     server_add_withheld(exchange->server, TOLD_REFUSAL, &record);
     journal_send(exchange->server->options.journal, &record, "request from %s refused with %d: %s",
                  conn_peer(exchange->conn), status, detail);
+}
+
+void access_body_refused(struct exchange *exchange, int error)
+{
+    struct server *server = exchange->server;
+    struct journal_record record;
+
+    if (!server_may_tell(server, TOLD_BODY))
+        return;
+    journal_begin(&record, EVENT_BODY_REFUSED);
+    add_request(&record, exchange);
+    journal_add_string(&record, FIELD_PEER, conn_peer(exchange->conn));
+    if (error == BODY_NO_ROOM) {
+        journal_add_string(&record, FIELD_REASON, "MaxBufferedSize= is reached");
+        server_add_withheld(server, TOLD_BODY, &record);
+        journal_send(server->options.journal, &record,
+                     "no room for a request's body from %s: MaxBufferedSize= is reached",
+                     conn_peer(exchange->conn));
+        return;
+    }
+    journal_add_string(&record, FIELD_FOLDER, server->options.bodies->folder);
+    journal_add_string(&record, FIELD_REASON, strerrorname_np(-error));
+    server_add_withheld(server, TOLD_BODY, &record);
+    journal_send(server->options.journal, &record,
+                 "no room for a request's body from %s: it cannot be stored in %s: %s",
+                 conn_peer(exchange->conn), server->options.bodies->folder, strerrordesc_np(-error));
 }
 
 void access_cut(struct server *server, struct exchange *exchange, h2o_req_t *req)

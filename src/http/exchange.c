@@ -17,6 +17,7 @@ static void on_dispose(void *p)
     proxy_dispose(exchange->proxy);
     answer_forget(exchange->ticket);
     access_end(exchange);
+    body_deinit(&exchange->body);
     list_unlink(&exchange->link);
     server->n_exchanges--;
     server_note_requests(server);
@@ -47,6 +48,7 @@ static struct exchange *exchange_new(struct conn *conn, h2o_req_t *req)
     struct exchange *exchange = h2o_mem_alloc_shared(&req->pool, sizeof(*exchange), on_dispose);
 
     *exchange = (struct exchange){.req = req, .conn = conn, .server = server, .began = now_monotonic()};
+    body_init(&exchange->body, NULL, 0);
     list_append(&server->exchanges, &exchange->link);
     server->n_exchanges++;
     server_note_requests(server);
@@ -208,6 +210,13 @@ void exchange_add_common_headers(struct exchange *exchange)
     h2o_req_t *req = exchange->req;
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, "X-Request-ID",
                           exchange->request_id.data, exchange->request_id.size);
+}
+
+void exchange_add_retry_after(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, "Retry-After",
+                          H2O_STRLIT("1"));
 }
 
 void exchange_refuse(struct exchange *exchange, int status, const char *detail)

@@ -7,6 +7,7 @@
  * that the client went away. Whatever it started (an upstream request, timers) is undone there, in one place.
  */
 
+#include "http/body.h"
 #include "http/conn.h"
 #include "http/h2o.h"
 #include "router/router.h"
@@ -33,6 +34,8 @@ struct exchange {
     int refusal;      /* status decided before the body: 400, 403, 404, 405, or 0 */
     bool cut;         /* we ended it: no second record */
 
+    struct body body; /* unless it is req->entity, still in the connection's buffer */
+
     struct handler_ticket *ticket; /* while a handler owes the answer */
     struct proxy *proxy;           /* NULL unless an upstream is asked */
     unsigned tries;
@@ -57,5 +60,7 @@ void exchange_refuse(struct exchange *exchange, int status, const char *detail);
 void exchange_log_cut(struct exchange *exchange);
 /* Answers what could not be parsed as a request at all. */
 void exchange_refuse_malformed(struct conn *conn, h2o_req_t *req, int status, const char *detail);
+/* Tells the client to come again. */
+void exchange_add_retry_after(struct exchange *exchange);
 /* Adds the response fields that are on every response of ours. */
 void exchange_add_common_headers(struct exchange *exchange);

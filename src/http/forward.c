@@ -1,5 +1,8 @@
 #include "http/forward.h"
 
+#include <inttypes.h>
+
+#include "http/request_body.h"
 #include "http/request_field.h"
 #include "http/server_internal.h"
 
@@ -164,7 +167,7 @@ struct slice forward_head(struct exchange *exchange)
         p = add_field(p, SLICE_LITERAL("Upgrade"), slice_of_iovec(req->upgrade));
     }
     if (needs_length(exchange))
-        p += snprintf(p, 48, "Content-Length: %zu\r\n", req->entity.len);
+        p += snprintf(p, 48, "Content-Length: %" PRIu64 "\r\n", request_body_size(exchange));
     p = add_field(p, SLICE_LITERAL("X-Forwarded-For"), slice_of(peer));
     p = add_field(p, SLICE_LITERAL("X-Forwarded-Proto"), scheme);
     if (host.size)

@@ -32,6 +32,7 @@ struct http1 {
     size_t head_size;               /* including empty lines before it */
     size_t request_size;
     struct chunked *chunked_in; /* NULL: the body has a length */
+    uint64_t body_left;         /* … of which so much has not come yet */
     struct exchange *exchange;
     uint64_t n_requests;
 
@@ -79,6 +80,19 @@ void http1_give_away(struct http1 *h);
 /* http1_read.c */
 /* Reads from now on; what is in the input buffer is looked at first. */
 void http1_await_request(struct http1 *h);
+
+/* Receives what there is, but at most `size` bytes: h2o reads without a bound. Returns how many; -1: none
+ * just now; 0: no more will come, and the connection is gone. */
+ssize_t http1_receive(struct http1 *h, void *to, size_t size);
+
+/* http1_body.c */
+struct request_head;
+/* Whether all that belongs to the request has come with its head. */
+bool http1_body_is_here(const struct http1 *h, const struct request_head *head, size_t head_size);
+/* The head is complete: has the body read, if there is one, and the request answered. */
+void http1_start_body(struct http1 *h, const struct request_head *head);
+/* Some of it has come. */
+void http1_read_body(struct http1 *h);
 
 /* http1_write.c */
 void http1_ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n_bufs,

@@ -1,4 +1,6 @@
-/* Reading requests: from the first byte of a head to the last of a body. */
+/* Reading requests: what the client sends, and what to make of a head. */
+
+#include <sys/socket.h>
 
 #include "http/http1_internal.h"
 
@@ -6,54 +8,6 @@
 #include "http/http2.h"
 #include "http/request_head.h"
 #include "http/server_internal.h"
-
-/* As much body as is read only to be thrown away. */
-#define DISCARD_MAX (64 * 1024)
-
-static void body_is_complete(struct http1 *h, size_t body_size)
-{
-    h->req.entity = h2o_iovec_init(h->sock->input->bytes + h->head_size, body_size);
-    http1_run_exchange(h);
-}
-
-static void body_is_too_large(struct http1 *h)
-{
-    http1_refuse(h, 413, "The request's body is larger than is accepted here.");
-}
-
-static void read_chunked_body(struct http1 *h)
-{
-    h2o_buffer_t *input = h->sock->input;
-    size_t fresh = input->size - h->request_size;
-    size_t decoded = 0, rest = 0;
-
-    int result = chunked_decode(h->chunked_in, input->bytes + h->request_size, fresh, &decoded, &rest);
-    if (result == CHUNKED_MALFORMED) {
-        http1_refuse(h, 400, "The chunked body is malformed.");
-        return;
-    }
-    /* The decoded bytes have taken the place of the encoded ones; what follows them moves up. */
-    if (result == CHUNKED_MORE)
-        rest = 0;
-    memmove(input->bytes + h->request_size + decoded, input->bytes + input->size - rest, rest);
-    h->request_size += decoded;
-    input->size = h->request_size + rest;
-    size_t body_size = h->request_size - h->head_size;
-    if (body_size > exchange_max_body(h->exchange))
-        body_is_too_large(h);
-    else if (result == 0)
-        body_is_complete(h, body_size);
-}
-
-static void read_body(struct http1 *h)
-{
-    if (h->chunked_in) {
-        read_chunked_body(h);
-        return;
-    }
-    if (h->sock->input->size >= h->request_size)
-        body_is_complete(h, h->request_size - h->head_size);
-}
 
 /* Fields that are for this connection alone, and those that h2o_req_t holds elsewhere. */
 static bool field_is_kept(struct slice name)
@@ -131,37 +85,8 @@ static void fill_request(struct http1 *h, const struct request_head *head)
     fill_headers(req, head);
 }
 
-static void start_body(struct http1 *h, const struct request_head *head)
-{
-    struct exchange *exchange = h->exchange;
-    bool has_body = head->chunked || (head->content_length != UINT64_MAX && head->content_length > 0);
-
-    h->request_size = h->head_size;
-    /* A small body of a request that is refused is read for the connection's sake, a large one is not waited
-     * for. */
-    bool skips_body = has_body && exchange->refusal &&
-                      (head->chunked || head->expects_continue || head->content_length > DISCARD_MAX);
-    if (!has_body || skips_body) {
-        if (skips_body)
-            h->req.http1_is_persistent = 0;
-        http1_run_exchange(h);
-        return;
-    }
-    if (!head->chunked && head->content_length > exchange_max_body(exchange)) {
-        body_is_too_large(h);
-        return;
-    }
-    http1_set_state(h, HTTP1_BODY);
-    if (head->chunked) {
-        h->chunked_in = h2o_mem_alloc_pool(&h->req.pool, sizeof(*h->chunked_in));
-        *h->chunked_in = (struct chunked){0};
-    } else {
-        h->request_size += head->content_length;
-    }
-    if (head->expects_continue && h->sock->input->size == h->head_size)
-        http1_send_interim(&h->req, 100, NULL, 0);
-    read_body(h);
-}
+/* What there is room for at least, each time that something has come. */
+#define INPUT_ROOM 4096
 
 static struct head_limits limits_of(const struct http1 *h)
 {
@@ -184,6 +109,7 @@ static void head_is_complete(struct http1 *h, size_t end)
         timer_stop(&h->timer);
         conn_set_busy(conn, false);
         http1_release(h);
+        h2o_socket_dont_read(conn->sock, 0);
         conn_set_kind(conn, CONN_HTTP2);
         http2_start(conn);
         return;
@@ -194,8 +120,8 @@ static void head_is_complete(struct http1 *h, size_t end)
     const char *bytes = h->sock->input->bytes + h->scan_start;
     size_t size = end - h->scan_start;
     enum head_error error = request_head_parse(bytes, size, &limits, &head);
-    if (error == HEAD_OK && (head.chunked || head.content_length != UINT64_MAX)) {
-        /* The buffer moves while a body arrives: the slices need a head that stays. */
+    if (error == HEAD_OK && !http1_body_is_here(h, &head, end)) {
+        /* The buffer is given up while the body arrives: the slices need a head that stays. */
         char *copy = h2o_mem_alloc_pool(&h->req.pool, size);
         memcpy(copy, bytes, size);
         error = request_head_parse(copy, size, &limits, &head);
@@ -208,7 +134,7 @@ static void head_is_complete(struct http1 *h, size_t end)
     h->n_requests++;
     fill_request(h, &head);
     h->exchange = exchange_begin(conn, &h->req);
-    start_body(h, &head);
+    http1_start_body(h, &head);
 }
 
 static void read_head(struct http1 *h)
@@ -239,6 +165,31 @@ static void read_head(struct http1 *h)
     }
 }
 
+ssize_t http1_receive(struct http1 *h, void *to, size_t size)
+{
+    const ssize_t n = recv(h2o_socket_get_fd(h->sock), to, size, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return -1; /* it is asked again by the loop */
+    if (n <= 0) {
+        http1_close(h, false);
+        return 0;
+    }
+    return n;
+}
+
+/* A bounded piece of what has come; the loop asks for the rest. False when there is none. */
+static bool fill_input(struct http1 *h)
+{
+    const h2o_iovec_t room = h2o_buffer_reserve(&h->sock->input, INPUT_ROOM);
+    const ssize_t n = http1_receive(h, room.base, room.len);
+
+    if (n <= 0)
+        return false;
+    h->sock->input->size += (size_t)n;
+    return true;
+}
+
 static void on_read(h2o_socket_t *sock, const char *error)
 {
     struct http1 *h = http1_of(conn_of_socket(sock));
@@ -247,8 +198,8 @@ static void on_read(h2o_socket_t *sock, const char *error)
         http1_close(h, false);
         return;
     }
-    if (sock->bytes_read == 0)
-        return; /* a TLS record is not whole yet */
+    if (sock->ssl ? sock->bytes_read == 0 : h->state != HTTP1_BODY && !fill_input(h))
+        return; /* a TLS record is not whole yet, or the connection is gone */
     switch (h->state) {
     case HTTP1_IDLE:
     case HTTP1_HEAD:
@@ -256,7 +207,7 @@ static void on_read(h2o_socket_t *sock, const char *error)
         break;
     case HTTP1_BODY:
         server_timer_start(h->conn->server, &h->timer, server_gateway(h->conn->server)->body_timeout);
-        read_body(h);
+        http1_read_body(h);
         break;
     default:
         WRONG("reading in this state");
@@ -269,7 +220,7 @@ void http1_await_request(struct http1 *h)
         http1_give_away(h);
         return;
     }
-    h2o_socket_dont_read(h->sock, 0);
+    h2o_socket_dont_read(h->sock, h->sock->ssl == NULL);
     h2o_socket_read_start(h->sock, on_read);
     if (h->sock->input->size)
         read_head(h);

@@ -62,14 +62,10 @@ void proxy_break_off(struct proxy *proxy)
 
 void proxy_fail(struct proxy *proxy, int status, const char *detail)
 {
-    struct exchange *exchange = proxy->exchange;
-    h2o_req_t *req = exchange->req;
-
     proxy->ended = true;
     if (status == 503)
-        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, "Retry-After",
-                              H2O_STRLIT("1"));
-    exchange_refuse(exchange, status, detail);
+        exchange_add_retry_after(proxy->exchange);
+    exchange_refuse(proxy->exchange, status, detail);
 }
 
 void proxy_on_informational(void *userdata, const struct client_response *response)

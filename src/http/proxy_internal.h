@@ -14,6 +14,7 @@ struct proxy {
     /* towards the target: proxy_try.c */
     struct client *client; /* NULL between tries and after the end */
     struct slice head;
+    struct client_file body_file; /* if the body is in one */
     struct server_choice choice;
     struct roster_permit permit; /* of the try under way */
     uint64_t *tried;             /* a bit per slot; forgotten when a held request finds no other */

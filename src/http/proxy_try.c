@@ -13,6 +13,7 @@
 #include "http/access.h"
 #include "http/forward.h"
 #include "http/proxy_internal.h"
+#include "http/request_body.h"
 #include "http/request_field.h"
 #include "http/server_internal.h"
 #include "upstream/retry.h"
@@ -136,7 +137,7 @@ static void begin_to_wait(struct proxy *proxy, bool again)
 {
     const struct exchange *exchange = proxy->exchange;
 
-    proxy->hold.size = proxy->head.size + exchange->req->entity.len;
+    proxy->hold.size = proxy->head.size + request_body_size(exchange);
     if (exchange->upstream->hold == 0) {
         fail(proxy, 503, "There is no service behind this address at the moment.");
     } else if (!server_upstream_hold(proxy->upstream, &proxy->hold, again)) {
@@ -235,6 +236,7 @@ static void start(struct proxy *proxy, const struct target_config *target, usec_
     const struct client_request request = {
         .head = proxy->head,
         .body = slice_of_iovec(exchange->req->entity),
+        .body_file = body_is_on_disk(&exchange->body) ? &proxy->body_file : NULL,
         .is_head = exchange->method == METHOD_HEAD,
         .is_upgrade = exchange->req->upgrade.len > 0,
         .fresh = proxy->choice.fresh,
@@ -401,6 +403,7 @@ void proxy_begin(struct proxy *proxy)
     proxy->try_timer.callback = on_try_timeout;
     proxy->request_timer.callback = on_request_timeout;
     proxy->head = forward_head(exchange);
+    proxy->body_file = (struct client_file){exchange->body.fd, exchange->body.size};
     budget_request(&proxy->upstream->budget, exchange->began);
     server_timer_start(exchange->server, &proxy->request_timer, exchange->route->request_timeout);
     choose(proxy);

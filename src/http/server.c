@@ -32,7 +32,7 @@ usec_t server_idle_stage(struct server *server)
 /* Per second and worker. What clients saw is told ten times as often as what was made good, and is not
  * crowded out by it. */
 static const unsigned told_per_second[_TOLD_MAX] = {
-    [TOLD_RETRY] = 10, [TOLD_FAILURE] = 100, [TOLD_REFUSAL] = 20, [TOLD_CLIENT_FAULT] = 10};
+    [TOLD_RETRY] = 10, [TOLD_FAILURE] = 100, [TOLD_REFUSAL] = 20, [TOLD_CLIENT_FAULT] = 10, [TOLD_BODY] = 10};
 
 bool server_may_tell(struct server *server, enum told kind)
 {
@@ -72,6 +72,13 @@ static uint64_t largest_body(const struct config *config)
         largest = MAX(largest, config->listeners[i].max_body_size);
     largest = MAX(largest, config->gateway.max_body_size);
     return largest;
+}
+
+/* Beyond a size h2o puts its buffers into sparse files that it maps, and a full disk would be SIGBUS. Nothing
+ * of ours lets a buffer grow so far, and if it did, it should stay memory. */
+void server_prepare(void)
+{
+    h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
 }
 
 static void init_h2o(struct server *server)

@@ -14,6 +14,7 @@
 #include "util/flight_slot.h"
 
 struct server;
+struct body_store; /* http/body.h */
 struct tls_config; /* http/tls.h: one listener's certificates, shared by all workers */
 
 /* A listening socket with the listener it belongs to. The descriptor is borrowed. */
@@ -31,13 +32,16 @@ struct server_options {
     const struct router *router; /* NULL with a handler */
     struct metrics_shard *metrics;
     struct journal *journal;
-    struct roster *roster; /* NULL with a handler */
+    struct roster *roster;     /* NULL with a handler */
+    struct body_store *bodies; /* of the process; NULL: bodies stay in memory, and are not counted */
     const struct server_socket *sockets;
     size_t n_sockets;
     request_handler handler; /* NULL: route and proxy */
     void *userdata;
 };
 
+/* Once, before the first server and the first thread: what h2o has for the whole process. */
+void server_prepare(void);
 int server_new(struct server **ret, const struct server_options *options) _warn_unused_;
 /* Every connection must be gone (server_is_empty) or was cut. Accepts NULL, returns NULL. */
 struct server *server_free(struct server *server);

@@ -18,6 +18,7 @@ enum told {
     TOLD_FAILURE,      /* one whose failure the client saw */
     TOLD_REFUSAL,      /* a request that broke the protocol or a limit */
     TOLD_CLIENT_FAULT, /* a connection that did */
+    TOLD_BODY,         /* a body that there was no room for */
     _TOLD_MAX,
 };
 

@@ -174,6 +174,7 @@ int worker_new(struct worker **ret, const struct worker_options *options)
                                                                  .metrics = options->metrics,
                                                                  .journal = options->journal,
                                                                  .roster = options->roster,
+                                                                 .bodies = options->bodies,
                                                                  .sockets = options->sockets,
                                                                  .n_sockets = options->n_sockets});
     if (r == 0) {

@@ -14,6 +14,7 @@ struct worker_options {
     struct metrics_shard *metrics;
     struct journal *journal;
     struct roster *roster;
+    struct body_store *bodies;
     const struct server_socket *sockets;
     size_t n_sockets;
 };

@@ -31,6 +31,7 @@
     X(EVENT_HOLD_ENDED,       "hold-ended",       "80e0cf78530d4208bd9873a546b15165", LOG_WARNING)           \
     X(EVENT_UPSTREAM_FAILURE, "upstream-failure", "ffd3ddf31d884534a6369ccc21609683", LOG_WARNING)           \
     X(EVENT_REQUEST_REFUSED,  "request-refused",  "03ec859945974c5080cbbf7a4a5ce209", LOG_INFO)              \
+    X(EVENT_BODY_REFUSED,     "body-refused",     "fe65b935e7044b63a2d6db6971354a77", LOG_WARNING)           \
     X(EVENT_CLIENT_FAULT,     "client-fault",     "2f86760037774b458c2f8a6452bfa98c", LOG_INFO)              \
     X(EVENT_ACCESS,           "access",           "50bf69f7fde14c55b011db7012e8fd82", LOG_INFO)              \
     X(EVENT_WORKER_WEDGED,    "worker-wedged",    "2aaf8ac3c1504feeb2aa76fb928e56a2", LOG_CRIT)              \

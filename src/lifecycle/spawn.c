@@ -109,7 +109,7 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) static int run_ch
     write_pid(child->listen_pid, pid);
     if (child->watchdog_pid)
         write_pid(child->watchdog_pid, pid);
-    /* Handlers do not outlive the exec, and SIGPIPE is the only signal that is ignored, and ignored again. */
+    /* Handlers do not outlive the exec, and SIGPIPE and SIGXFSZ are ignored by the successor, too. */
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
     syscall(SYS_execve, executable, arguments, child->environment);
     give_up(child);

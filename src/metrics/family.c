@@ -35,6 +35,20 @@ static bool read_journal_dropped(const struct metrics_process *process, const st
     return true;
 }
 
+static bool read_body_memory(const struct metrics_process *process, const struct process_usage *usage,
+                             struct metric_reading *ret)
+{
+    ret->value = (double)process->body_memory;
+    return true;
+}
+
+static bool read_body_disk(const struct metrics_process *process, const struct process_usage *usage,
+                           struct metric_reading *ret)
+{
+    ret->value = (double)process->body_disk;
+    return true;
+}
+
 #define READ_LINEAGE(name, expression)                                                                \
     static bool read_##name(const struct metrics_process *process, const struct process_usage *usage, \
                             struct metric_reading *ret)                                               \
@@ -122,6 +136,14 @@ const struct metric_family metric_families[_METRIC_MAX] = {
     [METRIC_REQUESTS_CUT] = {
         "holdfast_requests_cut_total", METRIC_COUNTER, "Requests ended by the gateway at the drain deadline.",
     },
+    [METRIC_BODY_SPILLS] = {
+        "holdfast_request_bodies_spilled_total", METRIC_COUNTER,
+        "Request bodies that were larger than BodyMemorySize= and went to disk.",
+    },
+    [METRIC_BODIES_REFUSED] = {
+        "holdfast_request_bodies_refused_total", METRIC_COUNTER,
+        "Requests answered with 503 as there was no room for their bodies, in MaxBufferedSize= or on disk.",
+    },
     [METRIC_CLASS_TOTALS] = {
         /* holdfast_requests_total over all routes and methods, so that a total costs six reads per worker. */
         NULL, METRIC_COUNTER, NULL, {DIMENSION_CLASS},
@@ -207,6 +229,14 @@ const struct metric_family metric_families[_METRIC_MAX] = {
     [METRIC_JOURNAL_DROPPED] = {
         "holdfast_journal_dropped_total", METRIC_COUNTER, "Records dropped because the journal did not keep up.",
         .read = read_journal_dropped,
+    },
+    [METRIC_BODY_MEMORY] = {
+        "holdfast_request_body_memory_bytes", METRIC_GAUGE, "Bytes of request bodies held in memory now.",
+        .read = read_body_memory,
+    },
+    [METRIC_BODY_DISK] = {
+        "holdfast_request_body_disk_bytes", METRIC_GAUGE, "Bytes of request bodies held on disk now.",
+        .read = read_body_disk,
     },
     [METRIC_RELOADS] = {
         "holdfast_reloads_total", METRIC_COUNTER, "Reloads by which a new generation took over.",

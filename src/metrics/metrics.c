@@ -220,6 +220,18 @@ void metrics_client_fault(struct metrics_shard *shard, const struct listener_con
         count(shard, METRIC_CLIENT_FAULTS, listener->index * (size_t)_CLIENT_FAULT_MAX + fault, 1);
 }
 
+void metrics_body_spill(struct metrics_shard *shard)
+{
+    if (shard)
+        count(shard, METRIC_BODY_SPILLS, 0, 1);
+}
+
+void metrics_body_refused(struct metrics_shard *shard)
+{
+    if (shard)
+        count(shard, METRIC_BODIES_REFUSED, 0, 1);
+}
+
 void metrics_request_cut(struct metrics_shard *shard)
 {
     if (shard)

@@ -75,6 +75,9 @@ void metrics_hold_expired(struct metrics_shard *shard, const struct upstream_con
 /* A client was turned away. */
 void metrics_client_fault(struct metrics_shard *shard, const struct listener_config *listener,
                           enum client_fault fault);
+/* A request's body went to disk; there was no room for one. */
+void metrics_body_spill(struct metrics_shard *shard);
+void metrics_body_refused(struct metrics_shard *shard);
 /* A request that was ended by us: at the drain deadline. */
 void metrics_request_cut(struct metrics_shard *shard);
 
@@ -146,6 +149,7 @@ struct metrics_process {
     uint64_t journal_dropped;
     const char *state; /* starting, running, draining */
     struct metrics_lineage lineage;
+    uint64_t body_memory, body_disk; /* bytes of request bodies held now */
 };
 /* Adds the Prometheus text exposition format 0.0.4. Implemented in metrics/exposition.c. */
 void metrics_expose(const struct metrics *metrics, const struct metrics_process *process, struct strbuf *out);

@@ -18,6 +18,7 @@
 
 #include "upstream/client.h"
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "upstream/chunked.h"
@@ -47,8 +48,8 @@ struct client {
     bool *gone; /* set when the client is freed while a callback runs */
     h2o_timeout_entry_t soon;
 
-    size_t written;  /* bytes of the request's head and body that the kernel took */
-    int write_error; /* why no more will be written; a response may have come all the same */
+    uint64_t written; /* bytes of the request's head and body that the kernel took */
+    int write_error;  /* why no more will be written; a response may have come all the same */
 
     struct buffer *in;
     size_t line; /* in the head: where the line begins that is not whole yet */
@@ -112,9 +113,10 @@ bool client_outcome_is_refused(const struct client_outcome *outcome)
            (outcome->os_error == ECONNREFUSED || outcome->os_error == ENOENT);
 }
 
-static size_t request_size(const struct client *c)
+static uint64_t request_size(const struct client *c)
 {
-    return c->request.head.size + c->request.body.size;
+    const struct client_file *file = c->request.body_file;
+    return c->request.head.size + (file ? file->size : c->request.body.size);
 }
 
 static bool request_is_sent(const struct client *c)
@@ -183,13 +185,16 @@ static void await_body(struct client *c)
                             usec_add(now_monotonic(), c->pool->upstream->between_bytes_timeout));
 }
 
-/* Writes as much of the request as the kernel takes at once. Returns 0, also when the target has closed: it
- * may have answered before that, and reading will tell; or a negative errno that leaves nothing to wait for.
- */
-static int send_request(struct client *c)
+/* What one call is given of a file: an app that reads as fast as this writes must not keep the loop from
+ * others. */
+#define FILE_PIECE ((uint64_t)1024 * 1024)
+
+/* As send(): what the kernel takes of the request's head and, if it is in memory, of its body. */
+static ssize_t send_from_memory(const struct client *c)
 {
     const struct slice head = c->request.head, body = c->request.body;
-    const size_t of_head = MIN(c->written, head.size), of_body = c->written - of_head;
+    const size_t of_head = (size_t)MIN(c->written, (uint64_t)head.size),
+                 of_body = (size_t)c->written - of_head;
     struct iovec parts[2] = {
         {(void *)((uintptr_t)head.data + of_head), head.size - of_head},
         {(void *)((uintptr_t)body.data + of_body), body.size - of_body},
@@ -198,11 +203,51 @@ static int send_request(struct client *c)
         .msg_iov = of_head < head.size ? parts : parts + 1,
         .msg_iovlen = (of_head < head.size) + (of_body < body.size),
     };
+    return sendmsg(connection_fd(c->connection), &message,
+                   MSG_NOSIGNAL | (c->request.body_file ? MSG_MORE : 0));
+}
+
+/* The same of a body that is in a file. SIGPIPE is ignored. */
+static ssize_t send_from_file(const struct client *c)
+{
+    const struct client_file *file = c->request.body_file;
+    off_t offset = (off_t)(c->written - c->request.head.size);
+    const uint64_t left = file->size - (uint64_t)offset;
+
+    const ssize_t size =
+        sendfile(connection_fd(c->connection), file->fd, &offset, (size_t)MIN(left, FILE_PIECE));
+    if (size == 0 && left > 0) {
+        errno = EIO; /* the file has become shorter, which nobody but the disk can have done */
+        return -1;
+    }
+    return size;
+}
+
+static ssize_t send_some(const struct client *c)
+{
+    const bool in_file = c->request.body_file && c->written >= c->request.head.size;
     ssize_t size;
 
     do
-        size = sendmsg(connection_fd(c->connection), &message, MSG_NOSIGNAL);
+        size = in_file ? send_from_file(c) : send_from_memory(c);
     while (size < 0 && errno == EINTR);
+    return size;
+}
+
+/* Writes as much of the request as the kernel takes at once. Returns 0, also when the target has closed: it
+ * may have answered before that, and reading will tell; or a negative errno that leaves nothing to wait for.
+ */
+static int send_request(struct client *c)
+{
+    ssize_t size = send_some(c);
+
+    if (size > 0)
+        c->written += (size_t)size;
+    if (size > 0 && c->request.body_file && c->written == c->request.head.size) {
+        size = send_some(c); /* what is to be one packet must not wait for its second half */
+        if (size > 0)
+            c->written += (size_t)size;
+    }
 
     if (size < 0 && (errno == EPIPE || errno == ECONNRESET)) {
         c->write_error = errno;
@@ -210,8 +255,6 @@ static int send_request(struct client *c)
     }
     if (size < 0 && errno != EAGAIN)
         return -errno;
-    if (size > 0)
-        c->written += (size_t)size;
     /* A target that reads as fast as this writes must not keep the loop from others. */
     if (!request_is_sent(c))
         connection_await_writable(c->connection);

@@ -83,13 +83,20 @@ struct client_callbacks {
     void (*on_done)(void *userdata, const struct client_outcome *outcome);
 };
 
+/* A file, from its first byte on. The descriptor is borrowed and its offset not touched. */
+struct client_file {
+    int fd;
+    uint64_t size; /* bytes */
+};
+
 /* The bytes must stay valid until on_done, or until the client is cancelled or stolen. */
 struct client_request {
-    struct slice head;      /* serialised: request line, fields, empty line */
-    struct slice body;      /* whole; may be empty */
-    bool is_head;           /* the response has no body */
-    bool is_upgrade;        /* a 101 is acceptable; otherwise it is CLIENT_BAD_RESPONSE */
-    bool fresh;             /* do not use a pooled connection */
+    struct slice head;                   /* serialised: request line, fields, empty line */
+    struct slice body;                   /* whole; may be empty */
+    const struct client_file *body_file; /* in place of `body`, or NULL */
+    bool is_head;                        /* the response has no body */
+    bool is_upgrade;                     /* a 101 is acceptable; otherwise it is CLIENT_BAD_RESPONSE */
+    bool fresh;                          /* do not use a pooled connection */
     bool connect_only;      /* CLIENT_OK when there is a connection, which is closed then: head is not sent */
     usec_t stand;           /* … and for how long it must stand before that; 0: not at all */
     usec_t connect_timeout; /* 0: the upstream's */

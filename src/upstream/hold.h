@@ -5,8 +5,8 @@
  *
  *   - Nothing of it is at a target, so it may be sent, whatever its method: it was never sent, or it may be
  *     sent again (upstream/retry.h), and it has no connection and no permit.
- *   - It is whole: head and body are in memory, and counted by roster_hold() against HoldMax= and
- *     HoldMaxSize= of all workers together.
+ *   - It is whole: head and body are here, in memory or on disk, and counted by roster_hold() against
+ * HoldMax= and HoldMaxSize= of all workers together.
  *   - It leaves in exactly one way: it goes out (hold_next), its time is over (hold_expired), or its owner
  *     takes it out (hold_remove) since its client went away or its own timeout came. Each gives back what
  *     roster_hold() counted.

@@ -143,7 +143,8 @@ static void test_everything(void **state)
         &text,
         "[Gateway]\nThreads=3\nDrainSec=20s\nQuietSec=0\nAccessLog=journal\nMaxBodySize=1M\n"
         "HeadTimeoutSec=1s\nBodyTimeoutSec=2s\nIdleTimeoutSec=3s\nSendTimeoutSec=infinity\n"
-        "ReloadTimeoutSec=45s\nMaxGenerations=3\nMaxHeadSize=32K\nMaxHeaders=50\n"
+        "ReloadTimeoutSec=45s\nMaxGenerations=3\nMaxHeadSize=32K\nMaxHeaders=50\nBodyMemorySize="
+        "2M\nMaxBufferedSize=3G\n"
         "[Listener http]\n"
         "[Listener https]\nProtocol=https\nTLSCertificate=/a.crt\nTLSCertificate=/b.crt\nTLSKey=/a.key\n"
         "TLSKey=/b.key\nTLSMinimumVersion=1.3\nTLSClientCA=/ca.crt\nTLSClientVerify=required\nHTTP2=no\n"
@@ -184,6 +185,8 @@ static void test_everything(void **state)
     assert_int_equal(g->access_log, ACCESS_LOG_JOURNAL);
     assert_int_equal(g->max_body_size, 1 << 20);
     assert_int_equal(g->max_head_size, 32 << 10);
+    assert_int_equal(g->body_memory_size, 2 << 20);
+    assert_int_equal(g->max_buffered_size, UINT64_C(3) << 30);
     assert_int_equal(g->max_headers, 50);
     assert_int_equal(g->head_timeout, USEC_PER_SEC);
     assert_int_equal(g->body_timeout, 2 * USEC_PER_SEC);
@@ -365,6 +368,8 @@ static void test_defaults(void **state)
     assert_int_equal(f->config->gateway.quiet, 300 * USEC_PER_MSEC);
     assert_int_equal(f->config->gateway.max_body_size, 64 << 20);
     assert_int_equal(f->config->gateway.max_head_size, 16 << 10);
+    assert_int_equal(f->config->gateway.body_memory_size, 1 << 20);
+    assert_int_equal(f->config->gateway.max_buffered_size, 1 << 30);
     assert_int_equal(f->config->gateway.max_headers, 100);
     assert_int_equal(f->config->listeners[0].max_body_size, 64 << 20);
     assert_int_equal(f->config->upstreams[0]->pool_size, 32);

@@ -1,0 +1,405 @@
+"""Request bodies: in memory, on disk, and where there is room for neither. What an app gets is compared by hash."""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import resource
+import select
+import subprocess
+import threading
+
+import pytest
+
+import h1
+import h2
+from targets import App, metric, send, serve
+
+KIB, MIB = 1 << 10, 1 << 20
+MEMORY = 64 * KIB  # BodyMemorySize= in most tests
+# At each edge there is: nothing, what comes with the head, what is received at once, what is kept in memory.
+SIZES = [0, 1, 100, 4 * KIB, 8 * KIB, MEMORY - 1, MEMORY, MEMORY + 1, 3 * MEMORY + 7, 5 * MIB]
+
+
+def body_of(size):
+    """Bytes that a shifted, repeated or missing piece would be seen in."""
+    return b"".join(i.to_bytes(4, "big") for i in range((size + 3) // 4))[:size]
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest().encode()
+
+
+def answer_digest(connection, request):
+    connection.respond(200, digest(request.body), [("X-Length", str(len(request.body)))])
+
+
+@pytest.fixture
+def app(service):
+    """An app that answers with the hash of what it got."""
+    app = App(service.directory / "app.sock", answer=answer_digest)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def spool(service):
+    """The folder that bodies go to."""
+    folder = service.directory / "spool"
+    folder.mkdir()
+    service.environment["TMPDIR"] = str(folder)
+    return folder
+
+
+def gateway_options(more=""):
+    return f"Threads=2\nBodyMemorySize={MEMORY}\nMaxBodySize=infinity\n{more}"
+
+
+@pytest.fixture
+def gateway(service, app, spool):
+    service.allow("warning: no room for a request's body")
+    return serve(service, [app.target], gateway=gateway_options())
+
+
+def chunked(data, size=5000):
+    pieces = [data[i : i + size] for i in range(0, len(data), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def post_chunked(client, data, path="/x"):
+    client.request("POST", path, [("Transfer-Encoding", "chunked")])
+    client.send(chunked(data))
+    return client.read_response()
+
+
+def post(client, data, path="/x"):
+    client.request("POST", path, body=data)
+    return client.read_response()
+
+
+def post_http2(service, data, headers=(), path="/x"):
+    with h2.Connection(service.address()) as client:
+        return client.read_response(client.request("POST", path, headers, body=data))
+
+
+def unnamed_files(service):
+    """The files without a name that it has open where bodies go to, or would by h2o's default."""
+    folders = (str(service.directory / "spool"), "/tmp/h2o")
+    found = []
+    for fd in pathlib.Path(f"/proc/{service.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(fd).startswith(folders):
+                found.append(os.readlink(fd))
+    return found
+
+
+def mapped_files(service):
+    """… and those that are mapped."""
+    maps = pathlib.Path(f"/proc/{service.pid}/maps").read_text()
+    return [line for line in maps.splitlines() if str(service.directory / "spool") in line or "/h2o." in line]
+
+
+def resident(service, what="VmRSS"):
+    """Bytes of memory that the process has, or has had at most (VmHWM)."""
+    status = pathlib.Path(f"/proc/{service.pid}/status").read_text()
+    return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) * KIB
+
+
+def forget_peak(service):
+    pathlib.Path(f"/proc/{service.pid}/clear_refs").write_text("5")
+
+
+def assert_clean(service, spool):
+    """Nothing is left of any body."""
+    h1.eventually(lambda: not unnamed_files(service))
+    assert not list(spool.iterdir())
+    h1.eventually(lambda: metric(service, "request_body_disk_bytes") == 0)
+    h1.eventually(lambda: metric(service, "request_body_memory_bytes") == 0)
+
+
+# Whole and unchanged
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_body_arrives_unchanged(gateway, spool, size):
+    data = body_of(size)
+    with gateway.connect() as client:
+        for response in (post(client, data), post_chunked(client, data), post(client, data)):
+            assert (response.status, response.body) == (200, digest(data))
+            assert response.headers.get("X-Length") == str(size)
+    assert metric(gateway, "request_bodies_spilled_total") == (3 if size > MEMORY else 0)
+    assert_clean(gateway, spool)
+
+
+@pytest.mark.parametrize("size", [100, MEMORY - 1, MEMORY + 1, MIB])
+def test_what_is_pipelined_behind_a_body_survives(gateway, size):
+    """In one piece with the body's end, and with the second body's beginning."""
+    data, other = body_of(size), body_of(size)[::-1]
+    with gateway.connect() as client:
+        requests = [
+            h1.format_request("POST", "/1", body=data),
+            h1.format_request("POST", "/2", [("Transfer-Encoding", "chunked")]) + chunked(other),
+            h1.format_request("PUT", "/3", body=other),
+            h1.format_request("GET", "/4"),
+        ]
+        sender = threading.Thread(target=client.send, args=[b"".join(requests)], daemon=True)
+        sender.start()
+        for expected in (data, other, other, b""):
+            response = client.read_response()
+            assert (response.status, response.body) == (200, digest(expected))
+        sender.join(10)
+
+
+def test_a_body_may_come_byte_by_byte(gateway):
+    """Around the place where it goes to disk, and at its end."""
+    data = body_of(MEMORY + 50)
+    for encoded, headers in ((data, [("Content-Length", str(len(data)))]),
+                             (chunked(data, 1000), [("Transfer-Encoding", "chunked")])):
+        with gateway.connect() as client:
+            client.request("POST", "/x", headers)
+            client.send(encoded[: MEMORY - 50])
+            for i in range(MEMORY - 50, len(encoded)):
+                client.send(encoded[i : i + 1])
+            assert client.read_response().body == digest(data)
+
+
+def test_without_memory_every_body_that_does_not_come_with_its_head_goes_to_disk(service, app, spool):
+    serve(service, [app.target], gateway="BodyMemorySize=0")
+    data = body_of(100)
+    with service.connect() as client:
+        assert post(client, data).body == digest(data)
+        assert metric(service, "request_bodies_spilled_total") == 0
+        client.request("POST", "/x", [("Content-Length", "100"), ("Expect", "100-continue")])
+        assert client.read_head().status == 100
+        client.send(data)
+        assert client.read_response().body == digest(data)
+    assert metric(service, "request_bodies_spilled_total") == 1
+    assert_clean(service, spool)
+
+
+def test_a_body_on_disk_has_no_name_and_is_not_mapped(gateway, app, spool):
+    app.shut()
+    data = body_of(2 * MIB)
+    with send(gateway, "/x", "POST", body=data) as client:
+        app.wait(1)
+        assert len(unnamed_files(gateway)) == 1 and not list(spool.iterdir())
+        assert unnamed_files(gateway)[0].endswith(" (deleted)")
+        assert not mapped_files(gateway)
+        assert metric(gateway, "request_body_disk_bytes") == len(data)
+        assert metric(gateway, "request_body_memory_bytes") == 0
+        app.open()
+        assert client.read_response().body == digest(data)
+    assert_clean(gateway, spool)
+
+
+@pytest.mark.parametrize("how", ["head", "half", "whole"])
+def test_nothing_is_left_of_a_client_that_goes_away(gateway, app, spool, how):
+    app.shut()
+    data = body_of(MIB)
+    with gateway.connect() as client:
+        client.send(h1.format_request("POST", "/x", body=data)[: {"head": 100, "half": MIB // 2, "whole": None}[how]])
+        if how == "whole":
+            app.wait(1)
+        elif how == "half":
+            h1.eventually(lambda: metric(gateway, "request_body_disk_bytes") > 0)
+    assert_clean(gateway, spool)
+
+
+def test_nothing_is_left_after_a_crash(gateway, app, spool):
+    app.shut()
+    with send(gateway, "/x", "POST", body=body_of(MIB)):
+        app.wait(1)
+        gateway.expected_status = None
+        gateway.signal(9)
+        gateway.wait()
+        assert not list(spool.iterdir())
+
+
+# Sent again
+
+
+@pytest.fixture
+def pair(service):
+    """Two apps, played by the test."""
+    apps = [h1.Upstream(service.directory / f"{name}.sock") for name in ("one", "two")]
+    yield apps
+    for app in apps:
+        app.close()
+
+
+@pytest.mark.parametrize("method, headers", [("PUT", []), ("POST", [("Idempotency-Key", '"k"')])])
+@pytest.mark.parametrize("part", [0, MIB, 3 * MIB])
+def test_a_body_on_disk_is_sent_again_where_that_is_allowed(service, spool, pair, method, headers, part):
+    """The first target reads so much of it, and hangs up."""
+    route = "ReplayIdempotencyKey=yes"
+    serve(service, [app.target for app in pair], gateway=gateway_options(), route=route)
+    data = body_of(3 * MIB)
+    with service.connect() as client:
+        client.request(method, "/x", headers, data)
+        ready, _, _ = select.select([app.sock for app in pair], [], [], 10)
+        bad, good = sorted(pair, key=lambda app: app.sock not in ready)
+        connection = bad.accept()
+        connection.read_request_head()
+        connection.read_exactly(part)
+        connection.close()
+        connection, request = good.expect()
+        assert (request.method, digest(request.body)) == (method, digest(data))
+        connection.respond(200, b"good")
+        assert client.read_response().body == b"good"
+    assert metric(service, "upstream_retries_total", upstream="app") == 1
+    assert_clean(service, spool)
+
+
+def test_a_held_upload_goes_out_from_disk(service, spool):
+    path = service.directory / "late.sock"
+    serve(service, [f"unix:{path}"], gateway=gateway_options())
+    data = body_of(2 * MIB)
+    with send(service, "/x", "POST", body=data) as client:
+        h1.eventually(lambda: metric(service, "upstream_held", upstream="app") == 1)
+        assert metric(service, "upstream_held_bytes") > len(data)
+        late = App(path, answer=answer_digest)
+        assert client.read_response().body == digest(data)
+        late.close()
+    assert_clean(service, spool)
+
+
+# Limits
+
+
+@pytest.mark.parametrize("limit, size, status", [("0", 0, 200), ("0", 1, 413), ("1000", 1000, 200), ("1000", 1001, 413),
+                                                 ("100K", 102400, 200), ("100K", 102401, 413), ("infinity", MIB, 200)])
+def test_the_limit_holds_however_a_body_comes(service, app, spool, limit, size, status):
+    serve(service, [app.target], gateway=f"BodyMemorySize={MEMORY}\nMaxBodySize=10K", route=f"MaxBodySize={limit}")
+    data = body_of(size)
+    for headers, encoded in (([("Content-Length", str(size))], data),
+                             ([("Transfer-Encoding", "chunked")], chunked(data) if size else b"0\r\n\r\n")):
+        with service.connect() as client:
+            client.request("POST", "/x", headers)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                client.send(encoded)
+            assert client.read_response().status == status
+    for headers in ([], [("content-length", str(size))]):
+        assert post_http2(service, data, headers).status == status
+    assert_clean(service, spool)
+
+
+# No room
+
+
+def fill_disk(service, spool, how):
+    """From now on a body of more than a megabyte cannot be stored."""
+    if how == "EFBIG":
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (MIB, resource.RLIM_INFINITY))
+    elif how == "ENOENT":
+        spool.rmdir()
+
+
+@pytest.fixture
+def small_disk(spool):
+    """The folder is a file system of one megabyte."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(spool)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    yield spool
+    subprocess.run(["umount", "-l", str(spool)], check=True)
+
+
+def upload_is_refused(service, size, reason):
+    """503 for the one that there is no room for; others are served meanwhile."""
+    data, small = body_of(size), body_of(1000)
+    with service.connect() as slow, service.connect() as client:
+        slow.request("POST", "/slow", [("Content-Length", str(MEMORY))])
+        slow.send(body_of(MEMORY)[:-1])
+        client.request("POST", "/x", [("Transfer-Encoding", "chunked")])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.send(chunked(data))
+        response = client.read_response()
+        assert (response.status, response.headers.get("Retry-After")) == (503, "1")
+        client.assert_closed()
+        with service.connect() as other:
+            assert post(other, small).body == digest(small)
+            assert other.get("/y").status == 200
+        slow.send(body_of(MEMORY)[-1:])
+        assert slow.read_response().body == digest(body_of(MEMORY))
+    line = service.wait_for_line("no room for a request's body")
+    assert f"folder={service.environment['TMPDIR']} reason={reason}" in line, line
+    assert metric(service, "request_bodies_refused_total") == 1
+
+
+@pytest.mark.parametrize("name", ["EFBIG", "ENOENT"])
+def test_a_disk_that_does_not_take_it_refuses_that_one_alone(gateway, spool, name):
+    fill_disk(gateway, spool, name)
+    upload_is_refused(gateway, MIB // 2 if name == "ENOENT" else MIB + MIB // 2, name)
+    spool.mkdir(exist_ok=True)
+    assert_clean(gateway, spool)
+
+
+def test_a_full_disk_refuses_that_one_alone(service, app, small_disk):
+    serve(service, [app.target], gateway=gateway_options())
+    service.allow("warning: no room for a request's body")
+    upload_is_refused(service, MIB + MIB // 2, "ENOSPC")
+    assert_clean(service, small_disk)
+    data = body_of(MIB // 2)  # there is room again
+    with service.connect() as client:
+        assert post(client, data).body == digest(data)
+
+
+def test_the_bound_over_all_is_met_with_503_and_passes(service, app, spool):
+    """Slow uploads fill it; what is small enough to come with its head needs none of it."""
+    serve(service, [app.target], gateway=gateway_options("MaxBufferedSize=1M"))
+    service.allow("warning: no room for a request's body")
+    piece = body_of(200 * KIB)
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(service.connect()) for _ in range(5)]
+        for client in slow:
+            client.request("POST", "/slow", [("Content-Length", str(len(piece)))])
+            client.send(piece[:-1])
+        h1.eventually(lambda: metric(service, "request_body_disk_bytes") == 5 * (len(piece) - 1))
+        for headers in ([("Content-Length", str(len(piece)))],
+                        [("Content-Length", str(len(piece))), ("Expect", "100-continue")],
+                        [("Transfer-Encoding", "chunked")]):
+            client = stack.enter_context(service.connect())
+            client.request("POST", "/x", headers)
+            if len(headers) == 1:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    client.send(chunked(piece) if headers[0][1] == "chunked" else piece)
+            response = client.read_response()
+            assert not response.informational
+            assert (response.status, response.headers.get("Retry-After")) == (503, "1")
+            client.assert_closed()
+        client = stack.enter_context(service.connect())
+        assert post(client, piece[:100]).body == digest(piece[:100])
+        for client in slow:
+            client.send(piece[-1:])
+            assert client.read_response().body == digest(piece)
+    line = service.wait_for_line("MaxBufferedSize= is reached")
+    assert "peer=" in line, line
+    assert metric(service, "request_bodies_refused_total") == 3
+    with service.connect() as client:
+        assert post(client, piece).body == digest(piece)
+    assert_clean(service, spool)
+
+
+# Memory
+
+
+def test_memory_stays_bounded_with_many_large_uploads(service, spool):
+    """Held all at once, and then sent on from disk."""
+    path = service.directory / "late.sock"
+    n, size = 32, 8 * MIB
+    serve(service, [f"unix:{path}"], "HoldMaxSize=infinity\nHoldSec=1min", gateway=gateway_options())
+    data = body_of(size)
+    before = resident(service)
+    forget_peak(service)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(service.connect(timeout=60)) for _ in range(n)]
+        for client in clients:
+            client.request("POST", "/x", body=data)
+        h1.eventually(lambda: metric(service, "request_body_disk_bytes") == n * size, 60)
+        late = App(path, answer=answer_digest)
+        for client in clients:
+            assert client.read_response().body == digest(data)
+        late.close()
+    assert resident(service, "VmHWM") - before < n * MEMORY + 16 * MIB
+    assert_clean(service, spool)
