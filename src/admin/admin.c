@@ -1,5 +1,10 @@
+#include "admin/access.h"
+#include "admin/audit.h"
 #include "admin/reply.h"
 #include "admin/verbs.h"
+
+/* Longer than any that means something. */
+#define QUERY_MAX 4096
 
 static void admin_index(const struct admin *admin, const struct handler_request *request,
                         struct handler_reply *reply);
@@ -114,12 +119,40 @@ static const char *allow_field(uint32_t methods)
     }
 }
 
+static bool has_a_form_of_ours(const struct handler_request *request, struct handler_reply *reply)
+{
+    if (request->query.size > QUERY_MAX)
+        reply_problem(reply, request, 414, "a query has at most %d bytes here", QUERY_MAX);
+    else if (request->body.size > 0)
+        reply_problem(reply, request, 400, "no body is taken here: what is wanted goes into the query");
+    else
+        return true;
+    return false;
+}
+
+static void run(struct admin *admin, const struct admin_verb *verb, const struct handler_request *request,
+                struct handler_reply *reply)
+{
+    _cleanup_strbuf_ struct strbuf reason = STRBUF_INIT;
+    if (verb->mutating && !access_may_change(&admin->options.owner, request, &reason)) {
+        audit_refused(admin, request, strbuf_string(&reason));
+        reply_problem(reply, request, 403, "%s", strbuf_string(&reason));
+    } else if (has_a_form_of_ours(request, reply)) {
+        verb->handle(admin, request, reply);
+    }
+}
+
 void admin_handle(void *userdata, const struct handler_request *request, struct handler_reply *reply)
 {
-    const struct admin *admin = userdata;
+    struct admin *admin = userdata;
+    _cleanup_strbuf_ struct strbuf reason = STRBUF_INIT;
     enum method method = request->method == METHOD_HEAD ? METHOD_GET : request->method;
     uint32_t methods = 0;
 
+    if (!access_may_read(request, &reason)) {
+        reply_problem(reply, request, 403, "%s", strbuf_string(&reason));
+        return;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         const struct admin_verb *verb = &verbs[i];
         if (!slice_eq(request->path, slice_of(verb->path)))
@@ -127,11 +160,7 @@ void admin_handle(void *userdata, const struct handler_request *request, struct 
         methods |= METHOD_BIT(verb->method);
         if (verb->method != method)
             continue;
-        if (verb->mutating && request->peer.pid == 0)
-            reply_problem(reply, request, 403, "%s changes the gateway: it is taken over a Unix socket only",
-                          verb->path);
-        else
-            verb->handle(admin, request, reply);
+        run(admin, verb, request, reply);
         return;
     }
 

@@ -68,7 +68,14 @@ struct admin_reload {
 };
 typedef void (*admin_reload_done)(void *userdata, const struct admin_reload *outcome);
 
+/* As whom the gateway runs: who else may change something (admin/access.h). */
+struct admin_owner {
+    uid_t uid;
+    gid_t gid;
+};
+
 struct admin_options {
+    struct admin_owner owner;
     const struct config *config;
     const struct metrics *metrics;
     struct journal *journal;

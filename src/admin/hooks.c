@@ -1,3 +1,4 @@
+#include "admin/audit.h"
 #include "admin/reply.h"
 #include "admin/verbs.h"
 #include "util/parse.h"
@@ -28,6 +29,7 @@ void admin_test_wedge(const struct admin *admin, const struct handler_request *r
         reply_problem(reply, request, 400, "expected ?worker=N, with N below %zu", snapshot.n_workers);
         return;
     }
+    audit_change(admin, request, "wedge");
     admin->options.wedge(admin->options.userdata, worker);
     reply_text(reply, 200, "worker %u is blocked from now on", worker);
 }

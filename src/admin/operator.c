@@ -2,6 +2,7 @@
  * gateway, and only then answered with 200; where it cannot last it is taken back. Since all of this happens
  * in one call on the control thread, changes come one after the other, whoever makes them. */
 
+#include "admin/audit.h"
 #include "admin/query.h"
 #include "admin/reply.h"
 #include "admin/verbs.h"
@@ -120,15 +121,16 @@ static bool refuse_unknown_target(const struct operation *operation)
 
 static void tell(const struct operation *operation)
 {
-    const struct ucred *peer = &operation->request->peer;
     _cleanup_strbuf_ struct strbuf what = STRBUF_INIT;
     struct journal_record record;
-    journal_begin(&record, EVENT_OPERATOR);
-    journal_add_u64(&record, FIELD_OPERATOR_UID, peer->uid);
-    journal_add_u64(&record, FIELD_OPERATOR_PID, (uint64_t)peer->pid);
+    audit_begin(&record, EVENT_OPERATOR, operation->request);
     journal_add_string(&record, FIELD_UPSTREAM, operation->upstream->name);
-    if (operation->address)
+    strbuf_add_string(&what, operation->upstream->name);
+    if (operation->address) {
         journal_add_string(&record, FIELD_TARGET, operation->address);
+        strbuf_addf(&what, " %s", operation->address);
+    }
+    strbuf_add_char(&what, ':');
     if (operation->verb) {
         journal_add_string(&record, FIELD_VERB, operation->verb);
         strbuf_addf(&what, " %s", operation->verb);
@@ -137,9 +139,7 @@ static void tell(const struct operation *operation)
         journal_add_u64(&record, FIELD_WEIGHT, (uint64_t)operation->weight);
         strbuf_addf(&what, " weight=%d", operation->weight);
     }
-    journal_send(operation->options->journal, &record, "operator (UID %u, PID %d): %s%s%s:%s",
-                 (unsigned)peer->uid, (int)peer->pid, operation->upstream->name,
-                 operation->address ? " " : "", operation->address ?: "", strbuf_string(&what));
+    audit_send(operation->options->journal, &record, operation->request, strbuf_string(&what));
 }
 
 /* Makes the change, if `apply` allows it, and makes it last. False: the reply says why not, and nothing has

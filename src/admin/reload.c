@@ -1,3 +1,4 @@
+#include "admin/audit.h"
 #include "admin/reply.h"
 #include "admin/verbs.h"
 
@@ -63,6 +64,7 @@ void admin_reload(const struct admin *admin, const struct handler_request *reque
         reply_problem(reply, request, conflict ? 409 : 500, "%s", strbuf_string(&error));
         return;
     }
+    audit_change(admin, request, "reload");
     waiting->ticket = handler_defer(request);
     reply->deferred = true;
 }

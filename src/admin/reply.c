@@ -95,6 +95,8 @@ static const char *status_title(int status)
         return "Method Not Allowed";
     case 409:
         return "Conflict";
+    case 414:
+        return "URI Too Long";
     case 500:
         return "Internal Server Error";
     default:

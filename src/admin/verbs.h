@@ -4,9 +4,11 @@
 #include <jansson.h>
 
 #include "admin/admin.h"
+#include "journal/allowance.h"
 
 struct admin {
     struct admin_options options;
+    struct allowance refused; /* records of attempts that were */
 };
 
 typedef void (*admin_verb_handler)(const struct admin *admin, const struct handler_request *request,
@@ -16,7 +18,7 @@ struct admin_verb {
     enum method method; /* a verb for GET also answers HEAD */
     const char *path;
     admin_verb_handler handle;
-    bool mutating; /* needs a client that is known by its Unix credentials */
+    bool mutating; /* it changes something: not for everybody */
     const char *help;
 };
 

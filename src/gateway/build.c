@@ -110,7 +110,8 @@ static int build_workers(struct gateway *gateway)
 static int build_control(struct gateway *gateway)
 {
     const struct control_options options = {
-        .admin = {.config = gateway->plan.config,
+        .admin = {.owner = {geteuid(), getegid()},
+                  .config = gateway->plan.config,
                   .metrics = gateway->metrics,
                   .journal = gateway->journal,
                   .roster = gateway->roster,

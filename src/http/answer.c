@@ -2,6 +2,7 @@
 
 #include "http/files.h"
 #include "http/problem.h"
+#include "http/request_field.h"
 #include "http/server_internal.h"
 
 /* Sends a body that outlives the request. */
@@ -100,11 +101,19 @@ void answer_forget(struct handler_ticket *ticket)
         ticket->exchange = NULL;
 }
 
+static bool was_forwarded(const h2o_req_t *req)
+{
+    static const char *const names[] = {"forwarded", "via", "x-forwarded-for", "x-real-ip"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (request_field_named(req, names[i]).data)
+            return true;
+    return false;
+}
+
 void answer_handler(struct exchange *exchange)
 {
     const struct server_options *options = &exchange->server->options;
     h2o_req_t *req = exchange->req;
-    ssize_t accept = h2o_find_header(&req->headers, H2O_TOKEN_ACCEPT, -1);
     struct slice query = exchange->query;
     if (query.size)
         query = slice_make(query.data + 1, query.size - 1);
@@ -115,12 +124,13 @@ void answer_handler(struct exchange *exchange)
         .path = exchange->path,
         .query = query,
         .body = slice_of_iovec(req->entity),
-        .accept = accept >= 0 ? slice_of_iovec(req->headers.entries[accept].value) : slice_make(NULL, 0),
+        .accept = request_field_named(req, "accept"),
+        .host = slice_of_iovec(req->authority),
+        .origin = request_field_named(req, "origin"),
+        .fetch_site = request_field_named(req, "sec-fetch-site"),
+        .is_forwarded = was_forwarded(req),
+        .peer = conn_credentials(exchange->conn),
     };
-    socklen_t size = sizeof(request.peer);
-    if (getsockopt(h2o_socket_get_fd(exchange->conn->sock), SOL_SOCKET, SO_PEERCRED, &request.peer, &size) <
-        0)
-        request.peer = (struct ucred){0};
     struct handler_reply reply = {.status = 500};
     options->handler(options->userdata, &request, &reply);
     if (!reply.deferred)

@@ -66,6 +66,9 @@ static void on_close(void *data)
     timer_stop(&conn->timer);
     list_unlink(&conn->link);
     server_count_connections(conn->server, -1);
+    if (conn->credentials)
+        credentials_deinit(conn->credentials);
+    free(conn->credentials);
     if (conn->linger_fd >= 0)
         linger_start(conn->server, TAKE_FD(conn->linger_fd));
     free(conn);
@@ -196,6 +199,16 @@ const char *conn_client_text(struct conn *conn)
     if (!conn->client_text[0])
         ip_address_format(&conn->client, conn->client_text);
     return conn->client_text;
+}
+
+const struct credentials *conn_credentials(struct conn *conn)
+{
+    if (!conn->credentials) {
+        conn->credentials = xcalloc(1, sizeof(*conn->credentials));
+        const int r = credentials_of_peer(h2o_socket_get_fd(conn->sock), conn->credentials);
+        assert(r == 0 || conn->credentials->pid == 0); /* nobody is a client that is not known */
+    }
+    return conn->credentials;
 }
 
 void conn_abort(struct conn *conn)

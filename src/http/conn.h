@@ -7,6 +7,7 @@
 #include "http/h2o.h"
 #include "http/server.h"
 #include "http/timer.h"
+#include "util/credentials.h"
 #include "util/ip_address.h"
 #include "util/list.h"
 
@@ -36,8 +37,8 @@ struct conn {
     bool goaway_final;    /* … and whether the second was */
     void *protocol;       /* http1.c's object while kind is CONN_HTTP1, the tunnel while CONN_TUNNEL */
     struct timer timer;   /* of the handshake */
-    struct ucred peer_cred;
-    struct ip_address peer;   /* the socket's other end */
+    struct credentials *credentials; /* NULL before conn_credentials() */
+    struct ip_address peer;          /* the socket's other end */
     struct ip_address client; /* on whose behalf it speaks: the peer itself, where nobody says otherwise */
     char peer_text[IP_ADDRESS_TEXT_MAX]; /* empty before it is asked for, as the other */
     char client_text[IP_ADDRESS_TEXT_MAX];
@@ -63,5 +64,8 @@ const char *conn_peer(struct conn *conn);
 /* Who the connection is for: that address too, unless a proxy in front of us passed another one on. */
 const struct ip_address *conn_client(const struct conn *conn);
 const char *conn_client_text(struct conn *conn);
+/* Who is at the other end of a Unix socket; of others, and where the kernel does not tell, pid is 0. Owned by
+ * the conn. */
+const struct credentials *conn_credentials(struct conn *conn);
 /* Ends it now, without a word: what is in flight is lost. */
 void conn_abort(struct conn *conn);

@@ -205,9 +205,24 @@ void exchange_run(struct exchange *exchange)
     }
 }
 
+/* Whatever a browser makes of what is meant for programs, it is to be nothing that runs, or stands in a
+ * frame.
+ */
+static void add_security_headers(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-content-type-options"), 0,
+                          "X-Content-Type-Options", H2O_STRLIT("nosniff"));
+    h2o_add_header_by_str(
+        &req->pool, &req->res.headers, H2O_STRLIT("content-security-policy"), 0, "Content-Security-Policy",
+        H2O_STRLIT("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"));
+}
+
 void exchange_add_common_headers(struct exchange *exchange)
 {
     h2o_req_t *req = exchange->req;
+    if (exchange->server->options.handler)
+        add_security_headers(exchange);
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, "X-Request-ID",
                           exchange->request_id.data, exchange->request_id.size);
 }
@@ -222,6 +237,8 @@ void exchange_add_retry_after(struct exchange *exchange)
 void exchange_refuse(struct exchange *exchange, int status, const char *detail)
 {
     access_refused(exchange, status, detail);
+    if (exchange->server->options.handler)
+        add_security_headers(exchange);
     problem_send(exchange->req, status, detail, exchange->request_id);
 }
 

@@ -2,9 +2,8 @@
 /* For the parts that answer requests themselves without touching h2o (the admin API): a request in, a reply
  * out, in one call. */
 
-#include <sys/socket.h>
-
 #include "router/method.h"
+#include "util/credentials.h"
 #include "util/slice.h"
 #include "util/strbuf.h"
 
@@ -19,8 +18,10 @@ struct handler_request {
     struct slice path;  /* normalised, without query */
     struct slice query; /* without '?' */
     struct slice body;
-    struct slice accept; /* the Accept field, or empty */
-    struct ucred peer;   /* of a Unix socket's client; pid 0 when not known */
+    /* Fields, empty where they are not there. */
+    struct slice accept, host, origin, fetch_site;
+    bool is_forwarded;              /* a proxy says that it has passed this on */
+    const struct credentials *peer; /* of the client; never NULL */
 };
 
 struct handler_reply {

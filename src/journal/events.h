@@ -45,6 +45,7 @@
     X(EVENT_PARKED,           "parked",           "dcb1b1d65c5547f197bd3120e76dfd30", LOG_INFO)              \
     X(EVENT_TAKEN_BACK,       "taken-back",       "5c21e7bece0a427d9fd161230e4da0b4", LOG_INFO)              \
     X(EVENT_OPERATOR,         "operator",         "c25a0909e8b64853a4a7f68610964576", LOG_NOTICE)            \
+    X(EVENT_OPERATOR_REFUSED, "operator-refused", "33d95f198ed04556a6ec698560dd63af", LOG_WARNING)          \
     X(EVENT_STOP,             "stop",             "01b0a83428c4477b92b8f7f76bdd1b3e", LOG_NOTICE)
 
 /* clang-format on */

@@ -52,4 +52,5 @@
 #define FIELD_VERB "VERB"                     /* what the operator wants: pause, resume, add, remove, … */
 #define FIELD_WEIGHT "WEIGHT"                 /* … of a target */
 #define FIELD_OPERATOR_UID "OPERATOR_UID"
+#define FIELD_OPERATOR_GID "OPERATOR_GID"
 #define FIELD_OPERATOR_PID "OPERATOR_PID"

@@ -218,9 +218,11 @@ static void check_descriptor(const struct descriptor *descriptor, const struct c
     }
     if (streq(descriptor->name, DESCRIPTOR_ADMIN)) {
         if (socket_option(descriptor->fd, SO_DOMAIN) != AF_UNIX)
-            config_report_add(report, false, nowhere, NULL, NULL, NULL, "a Unix socket",
-                              "the admin socket is %s: whoever can connect to it can control this gateway",
-                              descriptor->address);
+            config_report_add(
+                report, false, nowhere, NULL, NULL, NULL, "a Unix socket",
+                "the admin socket is %s: whoever can connect to it can read all that it tells, and nobody "
+                "can change anything through it",
+                descriptor->address);
         return;
     }
     if (!find_listener(config, descriptor->name)) {

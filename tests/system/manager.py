@@ -469,11 +469,11 @@ class Service:
         with self.connect(index, timeout) as connection:
             return connection.get(path, headers)
 
-    def admin(self, method, path):
+    def admin(self, method, path, headers=(), body=None, host="holdfast"):
         """One request to the admin API."""
         index = next(i for i, (name, _) in enumerate(self.sockets) if name == "admin")
         with self.connect(index) as connection:
-            connection.request(method, path)
+            connection.request(method, path, headers, body, host)
             return connection.read_response(is_head=method == "HEAD")
 
     # What it said

@@ -314,7 +314,7 @@ def test_over_tcp_nothing_can_be_changed(service):
     service.listen("http")
     service.listen("admin", "tcp4")
     service.allow("warning: the admin socket is ")
-    service.allow("warning: the admin socket is")
+    service.allow("warning: operator \\(not known\\): /v1/test/wedge was refused")
     service.configure('[Route /hello]\nRespond=200 "hello"\n')
     service.start_ready()
     assert service.admin("GET", "/v1/status").status == 200

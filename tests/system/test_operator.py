@@ -199,7 +199,7 @@ def test_it_is_told_in_the_journal(orders, apps):
     line = orders.wait_for_line("operator")
     for field in ("upstream=orders", f"target={apps[0].address}", "verb=drain", "weight=3", f"operator_uid={os.getuid()}"):
         assert field in line
-    assert f"operator (UID {os.getuid()}, PID " in line and f": orders {apps[0].address}: drain weight=3" in line
+    assert f"operator (UID {os.getuid()}, GID {os.getgid()}, PID " in line and f": orders {apps[0].address}: drain weight=3" in line
     ctl(orders, "pause", "orders")
     assert "verb=pause" in orders.wait_for_line(": orders: pause")
 

@@ -204,7 +204,7 @@ def test_by_the_api(gateway):
 def test_client_of_the_admin_socket_goes_away(gateway):
     before = gateway.pid
     connection = h1.Connection(gateway.admin_address())
-    connection.request("POST", "/v1/reload")
+    connection.request("POST", "/v1/reload", host="holdfast")
     connection.reset()
     h1.eventually(lambda: gateway.pid != before)
     gateway.wait_for("READY=1", after=len(gateway.notifications.snapshot()) - 1)

@@ -76,6 +76,8 @@ static int teardown(void **state)
     return 0;
 }
 
+static const struct credentials root = {.pid = 1};
+
 static void ask_slice(struct fixture *f, const char *method, struct slice path, const char *query,
                       const char *accept)
 {
@@ -87,7 +89,8 @@ static void ask_slice(struct fixture *f, const char *method, struct slice path, 
         .path = path,
         .query = slice_of(query),
         .accept = slice_of(accept),
-        .peer = {.pid = 1, .uid = 0, .gid = 0},
+        .host = SLICE_LITERAL("holdfast"),
+        .peer = &root,
     };
     admin_handle(f->admin, &request, &f->reply);
     assert_non_null(f->reply.content_type);
@@ -386,10 +389,12 @@ static void test_wedge(void **state)
     assert_int_equal(f->reply.status, 200);
     assert_int_equal(f->wedged, 1);
 
-    /* Somebody unknown may read, but not change anything. */
+    /* Not for somebody unknown. */
+    const struct credentials unknown = {0};
     struct handler_request request = {.method = METHOD_POST,
                                       .method_name = SLICE_LITERAL("POST"),
                                       .path = SLICE_LITERAL("/v1/test/wedge"),
+                                      .peer = &unknown,
                                       .query = SLICE_LITERAL("worker=0")};
     admin_handle(f->admin, &request, &f->reply);
     assert_int_equal(f->reply.status, 403);

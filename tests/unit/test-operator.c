@@ -23,7 +23,7 @@ struct fixture {
     unsigned n_changes;
     int fail; /* with which it does not last */
     const char *busy;
-    bool anonymous;
+    struct credentials peer;
 };
 
 static void snapshot(void *userdata, struct admin_snapshot *ret)
@@ -82,6 +82,7 @@ static int setup(void **state)
                                                  .busy = busy,
                                                  .change = change,
                                                  .userdata = f});
+    f->peer.pid = 1;
     *state = f;
     return 0;
 }
@@ -111,7 +112,7 @@ static json_t *ask(struct fixture *f, const char *method, const char *path, cons
         .path = slice_of(path),
         .query = slice_of(query),
         .accept = SLICE_LITERAL("application/json"),
-        .peer = {.pid = f->anonymous ? 0 : 1, .uid = 0, .gid = 0},
+        .peer = &f->peer,
     };
     admin_handle(f->admin, &request, &f->reply);
     json_decref(f->json);
@@ -364,7 +365,7 @@ static void test_what_cannot_be_kept_is_taken_back(void **state)
 static void test_over_tcp_nothing_changes(void **state)
 {
     struct fixture *f = *state;
-    f->anonymous = true;
+    f->peer.pid = 0;
     ask(f, "POST", "/v1/upstreams/pause", "upstream=orders");
     assert_refused(f, 403, "over a Unix socket only");
     target(f, "upstream=orders&address=127.0.0.1:9001&verb=down");
