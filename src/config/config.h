@@ -87,10 +87,13 @@ struct gateway_config {
     uint64_t max_buffered_size; /* MaxBufferedSize=: of all bodies, in memory and on disk */
     uint64_t max_head_size;     /* MaxHeadSize=: bytes of a request's head, decoded */
     unsigned max_headers;       /* MaxHeaders=: fields in it */
+    usec_t handshake_timeout;   /* HandshakeTimeoutSec=: of TLS */
     usec_t head_timeout;        /* HeadTimeoutSec=: from the first byte of a request head to its end */
-    usec_t body_timeout;        /* BodyTimeoutSec=: between two arrivals of request body bytes */
+    usec_t body_timeout;        /* BodyTimeoutSec=: of a body that does not come, or too slowly */
+    uint64_t body_min_rate;     /* BodyMinRate=: bytes a second; 0: any */
     usec_t idle_timeout;        /* IdleTimeoutSec=: keep-alive connection without a request */
-    usec_t send_timeout;        /* SendTimeoutSec=: response bytes that the client does not take */
+    usec_t send_timeout;        /* SendTimeoutSec=: of a response that is not taken, or too slowly */
+    uint64_t send_min_rate;     /* SendMinRate=: bytes a second; 0: any */
     usec_t quiet;               /* QuietSec=: how long idle connections may still bring a request at stop */
     usec_t reload_timeout;      /* ReloadTimeoutSec=: how long a successor may take until it is ready */
     unsigned max_generations;   /* MaxGenerations=: with those that still drain */

@@ -19,6 +19,7 @@ static const char *const symlinks[] = {"never", "beneath", "follow", NULL};
 #define CHECK(member) offsetof(struct check_config, member)
 
 #define BOOLEAN "yes or no"
+#define RATE "bytes a second, with K, M, G or T as suffix; 0: any rate will do"
 #define SIZE "bytes, with K, M, G or T as suffix, or infinity"
 #define TIMEOUT "a time span of at least 1ms, as 5s or 1min 30s, or infinity"
 #define COUNT "1 to 1000000"
@@ -49,14 +50,20 @@ static const struct config_option options[] = {
      "largest head of a request: its request line and header fields"},
     {SECTION_GATEWAY, "MaxHeaders", &option_headers, GATEWAY(max_headers), 0, NULL, "10 to 1000", "100",
      "most header fields of a request"},
+    {SECTION_GATEWAY, "HandshakeTimeoutSec", &option_timeout, GATEWAY(handshake_timeout), 0, NULL, TIMEOUT,
+     "10s", "how long a TLS handshake may take"},
     {SECTION_GATEWAY, "HeadTimeoutSec", &option_timeout, GATEWAY(head_timeout), 0, NULL, TIMEOUT, "10s",
      "from the first byte of a request's head to its last"},
     {SECTION_GATEWAY, "BodyTimeoutSec", &option_timeout, GATEWAY(body_timeout), 0, NULL, TIMEOUT, "30s",
-     "between two arrivals of request body bytes"},
+     "how long a request's body may not come, or come too slowly"},
+    {SECTION_GATEWAY, "BodyMinRate", &option_rate, GATEWAY(body_min_rate), 0, NULL, RATE, "240",
+     "how much of a request's body must come in a second, on average over BodyTimeoutSec="},
     {SECTION_GATEWAY, "IdleTimeoutSec", &option_timeout, GATEWAY(idle_timeout), 0, NULL, TIMEOUT, "1min",
      "how long a connection is kept without a request"},
     {SECTION_GATEWAY, "SendTimeoutSec", &option_timeout, GATEWAY(send_timeout), 0, NULL, TIMEOUT, "1min",
-     "how long a client may take no bytes of a response"},
+     "how long a client may not take a response that waits for it, or too slowly"},
+    {SECTION_GATEWAY, "SendMinRate", &option_rate, GATEWAY(send_min_rate), 0, NULL, RATE, "240",
+     "how much of a response it must take in a second, on average over SendTimeoutSec="},
     {SECTION_GATEWAY, "ReloadTimeoutSec", &option_finite, GATEWAY(reload_timeout), 0, NULL, FINITE, "1min",
      "how long the successor may take at a reload until it is ready"},
     {SECTION_GATEWAY, "MaxGenerations", &option_generations, GATEWAY(max_generations), 0, NULL, "2 to 64",

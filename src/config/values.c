@@ -44,6 +44,23 @@ static bool parse_bytes(const struct config_option *option, const char *value, v
 }
 const struct option_type option_size = {parse_bytes};
 
+#define RATE_MAX (UINT64_C(1024) * 1024 * 1024)
+
+static bool parse_rate(const struct config_option *option, const char *value, void *member,
+                       struct strbuf *error)
+{
+    uint64_t rate;
+    const int r = parse_size(value, &rate);
+
+    if (r == -ERANGE || (r == 0 && rate > RATE_MAX))
+        return refuse(error, "too large");
+    if (r < 0)
+        return false;
+    *(uint64_t *)member = rate;
+    return true;
+}
+const struct option_type option_rate = {parse_rate};
+
 static bool parse_head_size(const struct config_option *option, const char *value, void *member,
                             struct strbuf *error)
 {

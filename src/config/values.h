@@ -7,6 +7,7 @@
 extern const struct option_type option_bool;        /* bool */
 extern const struct option_type option_choice;      /* an enum, by the row's words */
 extern const struct option_type option_size;        /* uint64_t */
+extern const struct option_type option_rate;        /* uint64_t: bytes a second, 0: any */
 extern const struct option_type option_head_size;   /* uint64_t, 1K to 1M */
 extern const struct option_type option_headers;     /* unsigned, 10 to 1000 */
 extern const struct option_type option_timeout;     /* usec_t from 1 ms, or infinity */

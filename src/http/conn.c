@@ -10,8 +10,6 @@
 #include "http/tls_internal.h"
 #include "http/tunnel.h"
 
-#define HANDSHAKE_TIMEOUT (10 * USEC_PER_SEC)
-
 struct conn *conn_of_socket(h2o_socket_t *sock)
 {
     return sock->on_close.data;
@@ -160,7 +158,7 @@ void conn_accepted(struct server *server, const struct server_socket *origin, in
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     struct conn *conn = conn_new(server, origin, fd, peer);
     if (origin->tls) {
-        server_timer_start(server, &conn->timer, HANDSHAKE_TIMEOUT);
+        server_timer_start(server, &conn->timer, server_gateway(server)->handshake_timeout);
         h2o_socket_ssl_handshake(conn->sock, tls_config_ssl(origin->tls), NULL, on_handshake);
     } else {
         http1_start(conn);

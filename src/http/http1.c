@@ -67,51 +67,20 @@ void http1_close(struct http1 *h, bool linger)
     h2o_socket_close(sock);
 }
 
-void http1_close_incomplete(struct http1 *h)
+void http1_reset(struct http1 *h)
 {
-    if (h->head_sent && !h->chunked_out && h->req.res.content_length == SIZE_MAX) {
-        struct linger reset = {.l_onoff = 1, .l_linger = 0};
-        setsockopt(h2o_socket_get_fd(h->sock), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-    }
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(h2o_socket_get_fd(h->sock), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     http1_close(h, false);
 }
 
-/* An adopted connection was idle elsewhere already. Never less than an eighth of the timeout, since the
- * client may count from a moment that we do not know. */
-static usec_t idle_limit(const struct http1 *h)
+void http1_close_incomplete(struct http1 *h)
 {
-    const usec_t timeout = h->conn->origin->listener->idle_timeout;
-    return MAX(usec_sub(timeout, h->conn->idle_before), timeout / 8);
-}
-
-void http1_set_state(struct http1 *h, enum http1_state state)
-{
-    struct server *server = h->conn->server;
-    usec_t limit;
-
-    h->state = state;
-    switch (state) {
-    case HTTP1_IDLE:
-        limit =
-            server->draining && server->quiet != USEC_INFINITY ? server_idle_stage(server) : idle_limit(h);
-        h->idle_since = server_now(server);
-        conn_set_busy(h->conn, false);
-        break;
-    case HTTP1_HEAD:
-        limit = server_gateway(server)->head_timeout;
-        h->conn->idle_before = 0;
-        conn_set_busy(h->conn, true);
-        break;
-    case HTTP1_BODY:
-        limit = server_gateway(server)->body_timeout;
-        break;
-    case HTTP1_ANSWER:
-        limit = USEC_INFINITY;
-        break;
-    default:
-        WRONG("HTTP/1 state");
-    }
-    server_timer_start(server, &h->timer, limit);
+    if (h->head_sent && !h->chunked_out && h->req.res.content_length == SIZE_MAX)
+        http1_reset(h); /* the end of the connection would be the end of the body */
+    else
+        http1_close(h, false);
 }
 
 void http1_refuse(struct http1 *h, int status, const char *detail)
@@ -126,35 +95,6 @@ void http1_refuse(struct http1 *h, int status, const char *detail)
     }
     h->req.version = h->req.version ? h->req.version : 0x101;
     exchange_refuse_malformed(h->conn, &h->req, status, detail);
-}
-
-static void on_timer(struct timer *timer)
-{
-    struct http1 *h = container_of(timer, struct http1, timer);
-    char byte;
-
-    switch (h->state) {
-    case HTTP1_IDLE:
-        /* A request that is just arriving is let in. */
-        if (h->conn->server->draining &&
-            recv(h2o_socket_get_fd(h->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
-            server_timer_start(h->conn->server, &h->timer, USEC_PER_SEC);
-            return;
-        }
-        http1_close(h, true);
-        return;
-    case HTTP1_HEAD:
-        http1_refuse(h, 408, "The request's head did not arrive in time.");
-        return;
-    case HTTP1_BODY:
-        http1_refuse(h, 408, "The request's body did not arrive in time.");
-        return;
-    case HTTP1_ANSWER: /* the client does not take what we write */
-        http1_close_incomplete(h);
-        return;
-    default:
-        WRONG("HTTP/1 state");
-    }
 }
 
 /* ---- watching for a client that goes away ---------------------------------------------------------- */
@@ -227,7 +167,7 @@ void http1_start(struct conn *conn)
     memset((char *)h + sizeof(h->super), 0, offsetof(struct http1, req) - sizeof(h->super));
     h->conn = conn;
     h->sock = conn->sock;
-    h->timer.callback = on_timer;
+    http1_init_timer(h);
     h->watch_timer.callback = on_watch_timer;
     conn->protocol = h;
     conn_set_kind(conn, CONN_HTTP1);

@@ -97,6 +97,7 @@ static void take_from_socket(struct http1 *h)
     const ssize_t n = http1_receive(h, piece, sizeof(piece));
     if (n <= 0)
         return;
+    http1_body_arrives(h, (size_t)n);
     switch (take(h, piece, (size_t)n, &rest)) {
     case TAKEN_PART:
     case TAKEN_REFUSED:
@@ -115,10 +116,12 @@ static void take_from_socket(struct http1 *h)
 
 void http1_read_body(struct http1 *h)
 {
-    if (h->sock->ssl)
-        take_from_input(h);
-    else
+    if (!h->sock->ssl) {
         take_from_socket(h);
+        return;
+    }
+    http1_body_arrives(h, h->sock->bytes_read);
+    take_from_input(h);
 }
 
 /* What has come with the head; a chunked body may be whole, and is decoded where it is to find out. */

@@ -3,6 +3,8 @@
 
 #include "http/conn.h"
 #include "http/exchange.h"
+#include "http/outflow.h"
+#include "http/pace.h"
 #include "upstream/chunked.h"
 
 enum http1_state {
@@ -26,6 +28,10 @@ struct http1 {
     enum http1_state state;
     struct timer timer; /* of the state */
     usec_t idle_since;
+    struct pace pace;       /* of the body, then of the response, once is_paced */
+    bool is_paced;          /* the client has been slow to take it */
+    usec_t write_at;        /* when the last write began; when it ended, if none is under way and is_paced */
+    struct outflow outflow; /* what it takes, if is_paced */
     struct timer watch_timer; /* looks for a hang-up behind bytes that must not be read yet */
 
     size_t scan_offset, scan_start; /* of the search for the head's end */
@@ -57,8 +63,6 @@ static inline struct http1 *http1_of(const struct conn *conn)
 }
 
 /* http1.c */
-/* Moves to a state and starts its clock. */
-void http1_set_state(struct http1 *h, enum http1_state state);
 /* Makes ready for the next request; bound to the server's configuration. */
 void http1_init_request(struct http1 *h);
 /* Frees all but the conn and its socket, which the caller goes on with. */
@@ -67,6 +71,8 @@ void http1_release(struct http1 *h);
 void http1_close(struct http1 *h, bool linger);
 /* Ends a connection whose response is incomplete, so that the client cannot take it for whole. */
 void http1_close_incomplete(struct http1 *h);
+/* Ends it with a reset: nothing that waits to be sent is kept for a client that does not take it. */
+void http1_reset(struct http1 *h);
 /* Answers with an error and ends the connection: the rest of the request, if any, is not read. */
 void http1_refuse(struct http1 *h, int status, const char *detail);
 /* The request is whole: has it answered, watching meanwhile for the client's going away. */
@@ -76,6 +82,16 @@ void http1_run_exchange(struct http1 *h);
 bool http1_is_movable(const struct http1 *h);
 /* Gives its socket away; the connection is gone here. */
 void http1_give_away(struct http1 *h);
+
+/* http1_timer.c */
+void http1_init_timer(struct http1 *h);
+/* Moves to a state and starts its clock. */
+void http1_set_state(struct http1 *h, enum http1_state state);
+/* So much more of the body has come. */
+void http1_body_arrives(struct http1 *h, size_t bytes);
+/* Something is to be written, and was. */
+void http1_write_begins(struct http1 *h);
+void http1_write_ends(struct http1 *h);
 
 /* http1_read.c */
 /* Reads from now on; what is in the input buffer is looked at first. */

@@ -206,7 +206,6 @@ static void on_read(h2o_socket_t *sock, const char *error)
         read_head(h);
         break;
     case HTTP1_BODY:
-        server_timer_start(h->conn->server, &h->timer, server_gateway(h->conn->server)->body_timeout);
         http1_read_body(h);
         break;
     default:

@@ -31,8 +31,9 @@ static void on_sent(h2o_socket_t *sock, const char *error)
 {
     struct http1 *h = http1_of(conn_of_socket(sock));
 
+    if (h->write_in_flight)
+        http1_write_ends(h);
     h->write_in_flight = false;
-    timer_suspend(&h->timer);
     if (error)
         http1_close(h, false);
     else if (h->is_final)
@@ -46,6 +47,7 @@ static void on_interim_sent(h2o_socket_t *sock, const char *error)
     struct http1 *h = http1_of(conn_of_socket(sock));
 
     h->interim_in_flight = false;
+    http1_write_ends(h);
     if (error) {
         http1_close(h, false);
         return;
@@ -214,7 +216,7 @@ void http1_ostream_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, 
         return;
     }
     h->write_in_flight = true;
-    server_timer_start(h->conn->server, &h->timer, server_gateway(h->conn->server)->send_timeout);
+    http1_write_begins(h);
     h2o_socket_write(h->sock, out, n_out, on_sent);
 }
 
@@ -239,6 +241,7 @@ void http1_send_interim(h2o_req_t *req, int status, const h2o_header_t *headers,
     h2o_iovec_t buf = h2o_strdup(&req->pool, text.data, text.size);
     strbuf_deinit(&text);
     h->interim_in_flight = true;
+    http1_write_begins(h);
     h2o_socket_write(h->sock, &buf, 1, on_interim_sent);
 }
 
@@ -270,7 +273,7 @@ void http1_upgrade(h2o_req_t *req, struct slice head, void (*on_detached)(void *
     h->on_detached = on_detached;
     h->detached_userdata = userdata;
     h->head_sent = h->write_in_flight = true;
-    server_timer_start(h->conn->server, &h->timer, server_gateway(h->conn->server)->send_timeout);
+    http1_write_begins(h);
     if (h->interim_in_flight) {
         /* Interim responses are small and the client is waiting: this cannot be but a client that reads
          * nothing. */

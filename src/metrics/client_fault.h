@@ -4,9 +4,12 @@
  * its address is not allowed"). */
 
 /* clang-format off */
-#define CLIENT_FAULTS(X)                                                                              \
-    X(CLIENT_FAULT_DENIED,            "denied",            "its address is not allowed here")         \
-    X(CLIENT_FAULT_HANDSHAKE_TIMEOUT, "handshake-timeout", "its TLS handshake took too long")
+#define CLIENT_FAULTS(X)                                                                                \
+    X(CLIENT_FAULT_DENIED,             "denied",            "its address is not allowed here")          \
+    X(CLIENT_FAULT_HANDSHAKE_TIMEOUT,  "handshake-timeout", "its TLS handshake took too long")          \
+    X(CLIENT_FAULT_HEAD_TIMEOUT,       "head-timeout",      "the head of a request took too long")      \
+    X(CLIENT_FAULT_BODY_TIMEOUT,       "body-timeout",      "the body of a request took too long")      \
+    X(CLIENT_FAULT_SEND_TIMEOUT,       "send-timeout",      "it did not take a response")
 /* clang-format on */
 
 enum client_fault {

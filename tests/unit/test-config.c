@@ -143,6 +143,7 @@ static void test_everything(void **state)
         &text,
         "[Gateway]\nThreads=3\nDrainSec=20s\nQuietSec=0\nAccessLog=journal\nMaxBodySize=1M\n"
         "HeadTimeoutSec=1s\nBodyTimeoutSec=2s\nIdleTimeoutSec=3s\nSendTimeoutSec=infinity\n"
+        "HandshakeTimeoutSec=4s\nBodyMinRate=2K\nSendMinRate=0\n"
         "ReloadTimeoutSec=45s\nMaxGenerations=3\nMaxHeadSize=32K\nMaxHeaders=50\nBodyMemorySize="
         "2M\nMaxBufferedSize=3G\n"
         "[Listener http]\n"
@@ -188,7 +189,10 @@ static void test_everything(void **state)
     assert_int_equal(g->body_memory_size, 2 << 20);
     assert_int_equal(g->max_buffered_size, UINT64_C(3) << 30);
     assert_int_equal(g->max_headers, 50);
+    assert_int_equal(g->handshake_timeout, 4 * USEC_PER_SEC);
     assert_int_equal(g->head_timeout, USEC_PER_SEC);
+    assert_int_equal(g->body_min_rate, 2048);
+    assert_int_equal(g->send_min_rate, 0);
     assert_int_equal(g->body_timeout, 2 * USEC_PER_SEC);
     assert_int_equal(g->idle_timeout, 3 * USEC_PER_SEC);
     assert_true(g->send_timeout == USEC_INFINITY);
@@ -593,6 +597,10 @@ static void test_refused(void **state)
         {WITH_LISTENER("[Gateway]\nMaxHeaders=9"), "out of range (accepted: 10 to 1000)"},
         {WITH_LISTENER("[Gateway]\nMaxHeaders=1001"), "out of range"},
         {WITH_LISTENER("[Gateway]\nIdleTimeoutSec=10us"), "too short"},
+        {WITH_LISTENER("[Gateway]\nHandshakeTimeoutSec=0"), "too short"},
+        {WITH_LISTENER("[Gateway]\nBodyMinRate=infinity"), "too large (accepted: bytes a second"},
+        {WITH_LISTENER("[Gateway]\nSendMinRate=2G"), "too large"},
+        {WITH_LISTENER("[Gateway]\nSendMinRate=-1"), "not a valid value"},
         {WITH_LISTENER("[Gateway]\nDrainSec=infinity"), "too long"},
         {WITH_LISTENER("[Gateway]\nAccessLog=on"),
          "AccessLog=on: not a valid value (accepted: off, journal or stderr)"},

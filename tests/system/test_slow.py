@@ -1,0 +1,209 @@
+"""Clients that are slow, on purpose or not: each phase of a connection has a clock of its own, and who runs out of it is
+told in the journal. Who is slow but honest is served to the end."""
+
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+
+import exposition
+import h1
+import manager
+
+HELLO = '[Route /hello]\nRespond=200 "hello"\n'
+LARGE = 8 * 1024 * 1024  # more than the kernel buffers on the way take
+
+
+def configure(service, gateway, kind="tcp4", routes=HELLO):
+    service.listen("http", kind)
+    service.listen("admin")
+    service.configure(routes, gateway=gateway)
+    return service.start_ready()
+
+
+def serve_large(service, gateway, kind="tcp4"):
+    site = service.directory / "site"
+    site.mkdir()
+    (site / "large").write_bytes(bytes(LARGE))
+    return configure(service, gateway, kind, f"[Route /*path]\nStatic={site}\n")
+
+
+def await_fault(service, fault):
+    """The one client that was turned away: a record says why, and it is counted."""
+    line = service.wait_for_line(f"turned away .*{fault}")
+    metrics = exposition.Exposition(service.admin("GET", "/metrics").text)
+    assert metrics.sum("holdfast_client_faults_total", fault=fault) == 1
+    return line
+
+
+def no_faults(service):
+    return not [line for line in service.lines() if "turned away" in line]
+
+
+# Each timer
+
+
+def test_a_handshake_that_does_not_end(service, tmp_path):
+    certificate, key = manager.make_certificate(tmp_path)
+    service.listen("https", "tcp4")
+    service.listen("admin")
+    service.write_config(
+        "[Gateway]\nThreads=1\nHandshakeTimeoutSec=300ms\n"
+        f"[Listener https]\nProtocol=https\nTLSCertificate={certificate}\nTLSKey={key}\n{HELLO}"
+    )
+    service.start_ready()
+    with service.connect() as silent:
+        assert silent.read_to_end() == b""
+    assert "handshake" in await_fault(service, "handshake-timeout")
+    with h1.Connection(service.address(), tls=ssl.create_default_context(cafile=certificate)) as client:
+        assert client.get("/hello").status == 200
+        time.sleep(0.4)  # the handshake's clock is over with the handshake
+        assert client.get("/hello").status == 200
+
+
+def test_a_head_that_trickles(service):
+    configure(service, "HeadTimeoutSec=500ms")
+    with service.connect() as client:
+        stop = threading.Event()
+
+        def trickle():
+            for byte in h1.format_request("GET", "/hello", [("X", "y" * 100)]):
+                if stop.wait(0.05):
+                    return
+                client.send(bytes([byte]))
+
+        sender = threading.Thread(target=trickle)
+        sender.start()
+        assert client.read_response().status == 408
+        stop.set()
+        sender.join()
+        client.assert_closed()
+    await_fault(service, "head-timeout")
+
+
+def send_body(client, pieces, size, every):
+    client.request("POST", "/hello", [("Content-Length", str(pieces * size))])
+    try:
+        for _ in range(pieces):
+            time.sleep(every)
+            client.send(bytes(size))
+    except OSError:
+        pass  # it was told already
+
+
+def test_a_body_that_trickles(service):
+    configure(service, "BodyTimeoutSec=500ms\nBodyMinRate=1000")
+    with service.connect() as client:
+        send_body(client, pieces=20, size=10, every=0.1)  # a tenth of what is asked for
+        assert client.read_response().status == 408
+    assert "too slowly" in await_fault(service, "body-timeout")
+
+
+def test_a_body_that_stops(service):
+    configure(service, "BodyTimeoutSec=300ms")
+    with service.connect() as client:
+        client.send(b"POST /hello HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nabc")
+        assert client.read_response().status == 408
+        client.assert_closed()
+    assert "too slowly" not in await_fault(service, "body-timeout")
+
+
+def test_a_body_that_is_slow_but_honest(service):
+    """It takes several times BodyTimeoutSec= altogether."""
+    configure(service, "BodyTimeoutSec=500ms\nBodyMinRate=1000")
+    with service.connect() as client:
+        send_body(client, pieces=15, size=300, every=0.1)
+        assert client.read_response().status == 200
+    assert no_faults(service)
+
+
+def test_an_idle_connection_is_closed_without_a_word(service):
+    configure(service, "IdleTimeoutSec=300ms")
+    with service.connect() as client:
+        assert client.get("/hello").status == 200
+        client.assert_closed()
+    assert no_faults(service)
+
+
+# Responses that are not taken
+
+
+def connect_narrow(service, timeout=10):
+    """With a small window, so that the kernel does not take the response in the client's place."""
+    if isinstance(service.address(), str):
+        return service.connect(timeout=timeout)
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    sock.settimeout(timeout)
+    sock.connect(service.address())
+    client = h1.Connection.__new__(h1.Connection)
+    h1.Peer.__init__(client, sock, timeout)
+    return client
+
+
+@pytest.mark.parametrize("kind", ["tcp4", "unix"])
+def test_a_client_that_does_not_read(service, kind):
+    serve_large(service, "SendTimeoutSec=400ms", kind)
+    with connect_narrow(service) as client:
+        client.request("GET", "/large")
+        await_fault(service, "send-timeout")
+        with pytest.raises((h1.Closed, ConnectionResetError)):
+            client.read_response()
+
+
+def test_a_client_that_reads_in_drops(service):
+    serve_large(service, "SendTimeoutSec=500ms\nSendMinRate=10M")
+    with connect_narrow(service) as client:
+        client.request("GET", "/large")
+        with pytest.raises((h1.Closed, ConnectionResetError)):
+            for _ in range(1000):
+                client.read_exactly(4096)
+                time.sleep(0.01)
+            client.read_exactly(LARGE)
+    await_fault(service, "send-timeout")
+
+
+@pytest.mark.parametrize("kind", ["tcp4", "unix"])
+def test_a_client_that_reads_slowly(service, kind):
+    """One write of a piece takes far longer than SendTimeoutSec=, but something moves all the time."""
+    serve_large(service, "SendTimeoutSec=400ms\nSendMinRate=1K", kind)
+    with connect_narrow(service) as client:
+        client.request("GET", "/large")
+        response = client.read_head()
+        received = 0
+        for _ in range(20):
+            time.sleep(0.1)
+            received += len(client.read_exactly(65536))
+        client.read_exactly(int(response.headers.get("Content-Length")) - received)
+        assert client.get("/large").status == 200
+    assert no_faults(service)
+
+
+def test_a_slow_app_is_not_the_clients_fault(service, upstream):
+    """The client was slow once; that the app is, later, is not put to its account."""
+    configure(service, "SendTimeoutSec=600ms", routes=f"[Upstream app]\nTarget={upstream.target}\n[Route /*rest]\nUpstream=app\n")
+    with connect_narrow(service) as client:
+        client.request("GET", "/")
+        app, _ = upstream.expect()
+        app.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (LARGE + 3))
+        sender = threading.Thread(target=app.send, args=(bytes(LARGE),))
+        sender.start()
+        time.sleep(0.4)  # longer than it takes until it is looked at
+        client.read_head()
+        client.read_exactly(LARGE)
+        sender.join()
+        time.sleep(1)
+        app.send(b"end")
+        assert client.read_exactly(3) == b"end"
+        app.send(b"")
+    assert no_faults(service)
+
+
+def test_pipelined_requests_of_a_client_that_does_not_read(service):
+    """Even what was accepted long ago, as an interim response, does not wait for ever."""
+    serve_large(service, "SendTimeoutSec=400ms")
+    with connect_narrow(service) as client:
+        client.send(h1.format_request("GET", "/large") * 3)
+        await_fault(service, "send-timeout")
