@@ -59,6 +59,8 @@ static void on_close(void *data)
 {
     struct conn *conn = data;
 
+    if (conn->kind == CONN_HTTP2)
+        http2_closed(conn);
     conn_set_busy(conn, false);
     conn_set_kind(conn, CONN_HANDSHAKE); /* which is counted nowhere */
     timer_stop(&conn->timer);

@@ -25,18 +25,18 @@ struct conn {
     const struct server_socket *origin;
     h2o_socket_t *sock; /* NULL once it is closed */
     enum conn_kind kind;
-    unsigned n_exchanges; /* requests in progress */
-    bool busy;            /* a request has begun to arrive or is in progress */
-    bool adopted;         /* it was accepted by another process, and is not counted again */
-    bool stays;           /* it is not given away (again) */
-    usec_t accepted_at;   /* on the monotonic clock; by whoever accepted it */
-    usec_t idle_before;   /* HTTP/1: how long it was idle elsewhere before it came here */
-    bool closing;         /* we are ending it: nothing more is expected from it */
-    int linger_fd;        /* HTTP/2: a duplicate kept for the lingering close, -1 otherwise */
-    usec_t goaway_at;     /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
-    bool goaway_final;    /* … and whether the second was */
-    void *protocol;       /* http1.c's object while kind is CONN_HTTP1, the tunnel while CONN_TUNNEL */
-    struct timer timer;   /* of the handshake */
+    unsigned n_exchanges;            /* requests in progress */
+    bool busy;                       /* a request has begun to arrive or is in progress */
+    bool adopted;                    /* it was accepted by another process, and is not counted again */
+    bool stays;                      /* it is not given away (again) */
+    usec_t accepted_at;              /* on the monotonic clock; by whoever accepted it */
+    usec_t idle_before;              /* HTTP/1: how long it was idle elsewhere before it came here */
+    bool closing;                    /* we are ending it: nothing more is expected from it */
+    int linger_fd;                   /* HTTP/2: a duplicate kept for the lingering close, -1 otherwise */
+    usec_t goaway_at;                /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
+    bool goaway_final;               /* … and whether the second was */
+    void *protocol;                  /* what the kind has: http1.c's object, http2.c's, or the tunnel */
+    struct timer timer;              /* of the handshake */
     struct credentials *credentials; /* NULL before conn_credentials() */
     struct ip_address peer;          /* the socket's other end */
     struct ip_address client; /* on whose behalf it speaks: the peer itself, where nobody says otherwise */

@@ -14,6 +14,7 @@ static void on_dispose(void *p)
     struct server *server = exchange->server;
     struct conn *conn = exchange->conn;
 
+    h2o_timeout_unlink(&exchange->start);
     proxy_dispose(exchange->proxy);
     answer_forget(exchange->ticket);
     access_end(exchange);
@@ -49,6 +50,7 @@ static struct exchange *exchange_new(struct conn *conn, h2o_req_t *req)
 
     *exchange = (struct exchange){.req = req, .conn = conn, .server = server, .began = now_monotonic()};
     body_init(&exchange->body, NULL, 0);
+    exchange->taken_at = exchange->began;
     list_append(&server->exchanges, &exchange->link);
     server->n_exchanges++;
     server_note_requests(server);
@@ -203,6 +205,22 @@ void exchange_run(struct exchange *exchange)
     default:
         WRONG("route kind");
     }
+}
+
+static void on_start(h2o_timeout_entry_t *entry)
+{
+    struct exchange *exchange = container_of(entry, struct exchange, start);
+
+    if (!exchange->conn->closing)
+        exchange_run(exchange);
+}
+
+void exchange_run_soon(struct exchange *exchange)
+{
+    h2o_context_t *context = &exchange->server->context;
+
+    exchange->start.cb = on_start;
+    h2o_timeout_link(context->loop, &context->zero_timeout, &exchange->start);
 }
 
 /* Whatever a browser makes of what is meant for programs, it is to be nothing that runs, or stands in a

@@ -36,6 +36,10 @@ struct exchange {
 
     struct body body; /* unless it is req->entity, still in the connection's buffer */
 
+    h2o_timeout_entry_t start; /* HTTP/2: until exchange_run_soon() has run it */
+    uint64_t taken;            /* HTTP/2: body bytes that the client made room for (http2_watch.c) */
+    usec_t taken_at;           /* … and when it was last seen to, or had no need */
+
     struct handler_ticket *ticket; /* while a handler owes the answer */
     struct proxy *proxy;           /* NULL unless an upstream is asked */
     unsigned tries;
@@ -50,6 +54,9 @@ struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req);
 uint64_t exchange_max_body(const struct exchange *exchange);
 /* The request is whole (or is refused already): answers it, now or later. */
 void exchange_run(struct exchange *exchange);
+/* The same at the end of this turn of the loop, unless the request ends before: a request that is taken back
+ * by what came along with it has caused no work. */
+void exchange_run_soon(struct exchange *exchange);
 /* Who asks: the connection's client, unless a trusted proxy says that it forwards for another. The text is
  * owned by the exchange. */
 const struct ip_address *exchange_client(const struct exchange *exchange);

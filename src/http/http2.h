@@ -1,10 +1,14 @@
 #pragma once
-/* HTTP/2 towards clients: h2o's implementation, with our drain. */
+/* HTTP/2 towards clients: h2o's implementation, with our guard, our timers and our drain. */
 
 #include "http/conn.h"
 
+/* Once in the process, before any connection; again is harmless. */
+void http2_init(void);
 /* The connection speaks HTTP/2; its preface may already be in the input buffer. */
 void http2_start(struct conn *conn);
+/* It is closed. */
+void http2_closed(struct conn *conn);
 
 /* One step of draining every HTTP/2 connection of a server; to be called again every 100 ms. GOAWAY for
  * everything to come; a second later GOAWAY that names the last stream; then each connection is closed when

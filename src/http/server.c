@@ -49,9 +49,27 @@ void server_add_withheld(struct server *server, enum told kind, struct journal_r
 /* ---- requests of HTTP/2
  * ------------------------------------------------------------------------------------ */
 
+/* What the fields of a request are to a table of them (RFC 9113 6.5.2): that is what the setting limits that
+ * we announce. */
+static bool is_within_limits(const struct gateway_config *gateway, const h2o_req_t *req)
+{
+    const size_t overhead = 32;
+    size_t size = req->method.len + req->path.len + req->authority.len;
+
+    for (size_t i = 0; i < req->headers.size; i++)
+        size += req->headers.entries[i].name->len + req->headers.entries[i].value.len + overhead;
+    return size <= gateway->max_head_size && req->headers.size <= gateway->max_headers;
+}
+
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct conn *conn = conn_of(req->conn);
+
+    if (!is_within_limits(server_gateway(conn->server), req)) {
+        exchange_refuse_malformed(conn, req, 431,
+                                  "The request's head has too many fields, or too long ones.");
+        return 0;
+    }
     struct exchange *exchange = exchange_begin(conn, req);
     enum head_error error = request_head_judge_line(slice_of_iovec(req->method), slice_of_iovec(req->path),
                                                     slice_of_iovec(req->authority));
@@ -61,7 +79,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     else if (req->entity.len > exchange_max_body(exchange) && !exchange->refusal)
         exchange_refuse(exchange, 413, "The request's body is larger than is accepted here.");
     else
-        exchange_run(exchange);
+        exchange_run_soon(exchange);
     return 0;
 }
 
@@ -83,17 +101,17 @@ void server_prepare(void)
 
 static void init_h2o(struct server *server)
 {
-    const struct gateway_config *gateway = server_gateway(server);
     uint64_t body = largest_body(server->options.config);
 
     h2o_config_init(&server->globalconf);
     server->globalconf.server_name = h2o_iovec_init(NULL, 0);
-    server->globalconf.http2.idle_timeout = MIN(gateway->idle_timeout / USEC_PER_MSEC, (usec_t)INT32_MAX);
+    server->globalconf.http2.idle_timeout = INT32_MAX; /* http2_watch.c's to say */
     /* A body a little over the limit is taken, so that it can be answered with 413; over this it is reset. */
     server->globalconf.max_request_entity_size = body > SIZE_MAX / 2 ? SIZE_MAX / 2 : body + body / 4 + 65536;
     server->globalconf.http1.upgrade_to_http2 = 0;
     server->hostconf =
         h2o_config_register_host(&server->globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    http2_init();
     server->hostconf->http2.reprioritize_blocking_assets = 0;
     server->pathconf = h2o_config_register_path(server->hostconf, "/", 0);
     /* h2o's chunked encoder gives up keep-alive for every status but 200; http1.c frames bodies itself. */
@@ -199,6 +217,7 @@ struct server *server_free(struct server *server)
         loop_run_once(server->options.loop, 10 * USEC_PER_MSEC);
     linger_end_all(server);
     loop_timer_free(server->http2_timer);
+    timer_stop(&server->http2_watch);
     free_upstreams(server);
     h2o_context_dispose(&server->context);
     h2o_config_dispose(&server->globalconf);

@@ -47,7 +47,8 @@ struct server {
     void *taker_userdata;
     usec_t quiet; /* of the drain; USEC_INFINITY: idle connections have all their time */
     unsigned stage;
-    struct loop_timer *http2_timer;
+    struct loop_timer *http2_timer; /* of their drain */
+    struct timer http2_watch;       /* runs while there are HTTP/2 connections */
 
     uint64_t id_prefix, id_counter; /* of request ids */
 

@@ -9,7 +9,11 @@
     X(CLIENT_FAULT_HANDSHAKE_TIMEOUT,  "handshake-timeout", "its TLS handshake took too long")          \
     X(CLIENT_FAULT_HEAD_TIMEOUT,       "head-timeout",      "the head of a request took too long")      \
     X(CLIENT_FAULT_BODY_TIMEOUT,       "body-timeout",      "the body of a request took too long")      \
-    X(CLIENT_FAULT_SEND_TIMEOUT,       "send-timeout",      "it did not take a response")
+    X(CLIENT_FAULT_SEND_TIMEOUT,       "send-timeout",      "it did not take a response")               \
+    X(CLIENT_FAULT_HTTP2_ERROR,        "http2-error",       "it broke the rules of HTTP/2")             \
+    X(CLIENT_FAULT_HTTP2_FLOOD,        "http2-flood",       "it sent too many HTTP/2 frames to no purpose")\
+    X(CLIENT_FAULT_HTTP2_RESETS,       "http2-resets",      "too many of its HTTP/2 streams ended early")\
+    X(CLIENT_FAULT_HTTP2_HEADERS,      "http2-headers",     "it sent an HTTP/2 header block that is too large")
 /* clang-format on */
 
 enum client_fault {
