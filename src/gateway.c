@@ -451,6 +451,7 @@ struct gateway *gateway_free(struct gateway *gateway)
     heir_free(gateway->heir);
     loop_free(gateway->loop);
     roster_free(gateway->roster);
+    rate_limits_free(gateway->rate_limits);
     metrics_free(gateway->metrics);
     watchdog_deinit(&gateway->watchdog);
     plan_deinit(&gateway->plan);

@@ -126,6 +126,23 @@ static void check_kind_options(const struct draft *draft, const struct section *
     }
 }
 
+#define RATE_LIMITS_SIZE_MAX (UINT64_C(1) << 30)
+
+/* What all tables may have together is bounded, since nobody adds it up. */
+static void number_rate_limits(struct draft *draft, const struct section *section, struct config *config,
+                               struct route_config *route)
+{
+    const uint64_t each = (uint64_t)config->gateway.rate_clients * RATE_LIMIT_CLIENT_SIZE;
+    const uint64_t before = config->n_rate_limits * each;
+
+    for (size_t i = 0; i < route->n_rate_limits; i++)
+        route->rate_limits[i].index = (unsigned)config->n_rate_limits++;
+    if (before <= RATE_LIMITS_SIZE_MAX && config->n_rate_limits * each > RATE_LIMITS_SIZE_MAX)
+        section_error(draft, section, section_setting(section, "RateLimit"),
+                      "fewer RateLimit=, or less RateLimitClients= in [Gateway]",
+                      "with this, the tables of all rate limits together are larger than 1G");
+}
+
 static void build_route(struct draft *draft, const struct section *section, const struct config *config,
                         struct route_config *route)
 {
@@ -166,6 +183,7 @@ void build_routes(struct draft *draft, struct config *config)
         route->place = section->place;
         config->routes[config->n_routes++] = route;
         build_route(draft, section, config, route);
+        number_rate_limits(draft, section, config, route);
     }
     if (config->n_routes == 0)
         config_report_add(draft->report, false, (struct config_place){config->files[0], 0}, NULL, NULL, NULL,

@@ -97,6 +97,9 @@ static void upstream_free(struct upstream_config *upstream)
 static void route_free(struct route_config *route)
 {
     prefix_access_deinit(&route->access);
+    for (size_t i = 0; i < route->n_rate_limits; i++)
+        rate_limit_deinit(&route->rate_limits[i]);
+    free(route->rate_limits);
     free(route->files.root);
     strv_free(route->files.index);
     free(route->respond.body);

@@ -9,6 +9,7 @@
 #include "util/clock.h"
 #include "util/macros.h"
 #include "util/prefix.h"
+#include "util/rate.h"
 #include "config/report.h"
 
 enum listener_protocol {
@@ -87,6 +88,7 @@ struct gateway_config {
     uint64_t max_buffered_size; /* MaxBufferedSize=: of all bodies, in memory and on disk */
     uint64_t max_head_size;     /* MaxHeadSize=: bytes of a request's head, decoded */
     unsigned max_headers;       /* MaxHeaders=: fields in it */
+    unsigned rate_clients;      /* RateLimitClients=: how many each RateLimit= knows apart */
     usec_t handshake_timeout;   /* HandshakeTimeoutSec=: of TLS */
     usec_t head_timeout;        /* HeadTimeoutSec=: from the first byte of a request head to its end */
     usec_t body_timeout;        /* BodyTimeoutSec=: of a body that does not come, or too slowly */
@@ -208,6 +210,23 @@ struct upstream_config {
     struct config_place place;
 };
 
+/* See http/rate_limit.h. */
+struct rate_limit_config {
+    struct rate rate;
+    char *header;     /* by=header:NAME, or NULL: by=client */
+    const char *unit; /* s, min or h */
+    char *text;       /* all of it, in one spelling */
+    char *name;       /* what responses call it: "client" or the header's, numbered if need be */
+    unsigned index;   /* among those of all routes */
+};
+
+#define ROUTE_RATE_LIMITS_MAX 8
+/* Bytes that a client takes in the table of a limit. */
+#define RATE_LIMIT_CLIENT_SIZE 32
+
+/* Frees what it holds, not itself. */
+void rate_limit_deinit(struct rate_limit_config *limit);
+
 enum route_kind {
     ROUTE_UPSTREAM,
     ROUTE_STATIC,
@@ -236,6 +255,9 @@ struct route_config {
         char *location; /* redirects */
     } respond;
     uint64_t max_body_size;
+    struct rate_limit_config *rate_limits; /* RateLimit=: each must pass */
+    size_t n_rate_limits;
+    bool tell_rate_limits;       /* RateLimitHeaders=: in each response */
     bool replay_idempotency_key; /* ReplayIdempotencyKey= */
     bool tell_upstream;          /* UpstreamHeaders=: X-Holdfast-… in responses */
     usec_t request_timeout; /* RequestTimeoutSec=: from the whole request's arrival to the response's head */
@@ -271,6 +293,7 @@ struct config {
     size_t n_upstreams;
     struct route_config **routes;
     size_t n_routes;
+    size_t n_rate_limits; /* of all routes */
     struct check_config *checks;
     size_t n_checks;
     char **files; /* every file read, in order; NULL-terminated */

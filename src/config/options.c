@@ -26,6 +26,8 @@ static const char *const symlinks[] = {"never", "beneath", "follow", NULL};
 #define LIMIT "1 to 1000000, or infinity"
 #define PERCENT "1 to 100, in percent"
 #define FINITE "a time span of at least 1ms, as 5s or 1min 30s"
+#define RATE_LIMIT_ACCEPTED \
+    "1 to 1000000 with /s, /min or /h, then burst=1 to 1000000 and by=client or by=header:NAME if need be"
 #define CERTIFICATE "an absolute path, or the name of a systemd credential"
 
 /* clang-format off: a row is read as a row */
@@ -52,6 +54,8 @@ static const struct config_option options[] = {
      "most header fields of a request"},
     {SECTION_GATEWAY, "HandshakeTimeoutSec", &option_timeout, GATEWAY(handshake_timeout), 0, NULL, TIMEOUT,
      "10s", "how long a TLS handshake may take"},
+    {SECTION_GATEWAY, "RateLimitClients", &option_clients, GATEWAY(rate_clients), 0, NULL, "1024 to 1048576",
+     "16384", "how many clients each RateLimit= knows apart; each takes 32 bytes"},
     {SECTION_GATEWAY, "HeadTimeoutSec", &option_timeout, GATEWAY(head_timeout), 0, NULL, TIMEOUT, "10s",
      "from the first byte of a request's head to its last"},
     {SECTION_GATEWAY, "BodyTimeoutSec", &option_timeout, GATEWAY(body_timeout), 0, NULL, TIMEOUT, "30s",
@@ -208,6 +212,10 @@ static const struct config_option options[] = {
      "301, 302, 303, 307 or 308, then http://…, https://… or a path", NULL, "sends the client elsewhere"},
     {SECTION_ROUTE, "MaxBodySize", &option_size, ROUTE(max_body_size), OPTION_DERIVED, NULL, SIZE,
      "that of [Gateway]", "largest request body on this route"},
+    {SECTION_ROUTE, "RateLimit", &option_rates, ROUTE(rate_limits), OPTION_LIST, NULL, RATE_LIMIT_ACCEPTED,
+     NULL, "how many requests a client may send; each of several must pass"},
+    {SECTION_ROUTE, "RateLimitHeaders", &option_bool, ROUTE(tell_rate_limits), 0, NULL, BOOLEAN, "no",
+     "whether every response tells of the limits, not just a refusal"},
     {SECTION_ROUTE, "ReplayIdempotencyKey", &option_bool, ROUTE(replay_idempotency_key), 0, NULL, BOOLEAN,
      "no", "whether a request with an Idempotency-Key may be sent twice, by whatever method"},
     {SECTION_ROUTE, "UpstreamHeaders", &option_bool, ROUTE(tell_upstream), 0, NULL, BOOLEAN, "no",

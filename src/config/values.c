@@ -200,6 +200,13 @@ static bool parse_headers(const struct config_option *option, const char *value,
 }
 const struct option_type option_headers = {parse_headers};
 
+static bool parse_rate_clients(const struct config_option *option, const char *value, void *member,
+                               struct strbuf *error)
+{
+    return parse_unsigned(value, 1024, 1048576, member, error);
+}
+const struct option_type option_clients = {parse_rate_clients};
+
 static bool parse_percent(const struct config_option *option, const char *value, void *member,
                           struct strbuf *error)
 {
@@ -295,10 +302,15 @@ const struct option_type option_url_path = {parse_url_path, reset_string};
 
 #define TOKEN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
 
+bool token_is_valid(const char *s)
+{
+    return *s != '\0' && s[strspn(s, TOKEN)] == '\0';
+}
+
 static bool parse_token(const struct config_option *option, const char *value, void *member,
                         struct strbuf *error)
 {
-    if (value[0] == '\0' || value[strspn(value, TOKEN)] != '\0')
+    if (!token_is_valid(value))
         return false;
     set_string(member, xstrdup(value));
     return true;

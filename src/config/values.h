@@ -20,6 +20,7 @@ extern const struct option_type option_generations; /* unsigned, 2 to 64 */
 extern const struct option_type option_percent;     /* unsigned, 1 to 100 */
 extern const struct option_type option_count;       /* unsigned, 1 to 1000000 */
 extern const struct option_type option_limit;       /* unsigned, 1 to 1000000, 0 for "infinity" */
+extern const struct option_type option_clients;     /* unsigned, 1024 to 1048576 */
 extern const struct option_type option_number;      /* unsigned, 0 to 1000000 */
 
 extern const struct option_type option_name; /* checked only: the reference is resolved when all is read */
@@ -41,6 +42,7 @@ extern const struct option_type option_unit;     /* char *: the name of a system
 extern const struct option_type option_balance;  /* balance of struct upstream_config */
 extern const struct option_type option_statuses; /* struct health_config: status_first and status_last */
 extern const struct option_type option_target;   /* targets and n_targets of struct upstream_config */
+extern const struct option_type option_rates;    /* rate_limits and n_rate_limits of struct route_config */
 extern const struct option_type option_respond;  /* struct route_config: respond.status and body */
 extern const struct option_type option_redirect; /* struct route_config: respond.status and location */
 
@@ -66,6 +68,9 @@ bool target_parse(const char *value, struct target_config *ret, struct strbuf *e
  * configuration, and without. */
 #define UPSTREAM_SLOTS_NAMED 256
 #define UPSTREAM_SLOTS_ADDED 32
+
+/* RFC 9110 5.6.2. */
+bool token_is_valid(const char *s);
 
 /* Whether a name is fit for [Listener …], [Upstream …] and [Check …]. */
 bool section_name_is_valid(const char *name);

@@ -103,6 +103,7 @@ static int build_workers(struct gateway *gateway)
         .metrics = gateway->metrics,
         .journal = gateway->journal,
         .roster = gateway->roster,
+        .rate_limits = gateway->rate_limits,
     };
     return crew_new(&gateway->crew, &options);
 }
@@ -167,6 +168,7 @@ int gateway_build(struct gateway *gateway)
     gateway->wedged = config->gateway.threads;
     gateway->snapshot = snapshot_new(gateway->descriptors, config->gateway.threads);
     gateway->metrics = metrics_new(config, config->gateway.threads);
+    gateway->rate_limits = rate_limits_new(config);
     build_roster(gateway);
     int r = loop_new(&gateway->loop);
     if (r == 0)
@@ -187,7 +189,8 @@ int gateway_build(struct gateway *gateway)
         gateway_read_wanted(gateway);
     if (gateway->heir) {
         const struct state_parts parts = gateway_state_parts(gateway);
-        state_import(&parts, heir_document(gateway->heir), STATE_TLS | STATE_UPSTREAMS | STATE_LINEAGE);
+        state_import(&parts, heir_document(gateway->heir),
+                     STATE_TLS | STATE_RATE_SECRET | STATE_UPSTREAMS | STATE_LINEAGE);
     }
     r = names_new(&gateway->names, config, gateway->roster, gateway->loop, gateway->journal);
     if (r < 0)

@@ -56,6 +56,7 @@ int crew_new(struct crew **ret, const struct crew_options *options)
             .journal = options->journal,
             .roster = options->roster,
             .bodies = &crew->bodies,
+            .rate_limits = options->rate_limits,
             .sockets = crew->sockets,
             .n_sockets = crew->n_sockets,
         };

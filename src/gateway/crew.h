@@ -14,6 +14,7 @@ struct crew_options {
     struct metrics *metrics; /* with a shard for each worker */
     struct journal *journal;
     struct roster *roster;
+    struct rate_limits *rate_limits;
 };
 
 /* As many workers as the configuration says, each with every socket. They accept nothing yet. */

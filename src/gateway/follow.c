@@ -24,6 +24,7 @@ struct state_parts gateway_state_parts(struct gateway *gateway)
     return (struct state_parts){
         .plan = &gateway->plan,
         .roster = gateway->roster,
+        .rate_limits = gateway->rate_limits,
         .lineage = &gateway->lineage,
         .metrics = gateway->metrics,
     };
@@ -42,7 +43,7 @@ static void on_lead(void *userdata, const json_t *document)
     if (gateway->state != STATE_UNLED)
         return;
     const struct state_parts parts = gateway_state_parts(gateway);
-    state_import(&parts, document, STATE_UPSTREAMS | STATE_LINEAGE | STATE_METRICS);
+    state_import(&parts, document, STATE_UPSTREAMS | STATE_RATES | STATE_LINEAGE | STATE_METRICS);
     gateway->lineage.reloads++;
     heir_times(gateway->heir, &gateway->lineage.last.start, &gateway->lineage.last.hand_over);
     gateway_set_state(gateway, STATE_SERVING);
@@ -64,14 +65,16 @@ static json_t *describe_at_start(void *userdata)
 {
     struct gateway *gateway = userdata;
     const struct state_parts parts = gateway_state_parts(gateway);
-    return state_export(&parts, gateway->generation, STATE_TLS | STATE_UPSTREAMS | STATE_LINEAGE);
+    return state_export(&parts, gateway->generation,
+                        STATE_TLS | STATE_RATE_SECRET | STATE_UPSTREAMS | STATE_LINEAGE);
 }
 
 static json_t *describe_at_lead(void *userdata)
 {
     struct gateway *gateway = userdata;
     const struct state_parts parts = gateway_state_parts(gateway);
-    return state_export(&parts, gateway->generation, STATE_UPSTREAMS | STATE_LINEAGE | STATE_METRICS);
+    return state_export(&parts, gateway->generation,
+                        STATE_UPSTREAMS | STATE_RATES | STATE_LINEAGE | STATE_METRICS);
 }
 
 /* What was counted since it was told last. */

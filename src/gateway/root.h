@@ -61,6 +61,7 @@ struct gateway {
     struct loop *loop;
     struct metrics *metrics;
     struct roster *roster;
+    struct rate_limits *rate_limits;
     struct checker *checker;
     struct names *names; /* NULL: no target is a name */
     struct units *units;

@@ -23,6 +23,9 @@ json_t *state_export(const struct state_parts *parts, uint64_t generation, unsig
         json_object_set_new(document, "health", roster_export_observed(parts->roster, now_monotonic()));
         json_object_set_new(document, "wanted", roster_export_wanted(parts->roster));
     }
+    if (sections & (STATE_RATE_SECRET | STATE_RATES))
+        json_object_set_new(document, "rates",
+                            rate_limits_export(parts->rate_limits, sections & STATE_RATES, now_monotonic()));
     if (sections & STATE_LINEAGE)
         json_object_set_new(document, "lineage", lineage_export(parts->lineage));
     if (sections & STATE_METRICS)
@@ -42,6 +45,11 @@ void state_import(const struct state_parts *parts, const json_t *document, unsig
             roster_import_wanted(parts->roster, wanted, now_monotonic());
         roster_import_observed(parts->roster, json_object_get(document, "health"), now_monotonic());
     }
+    const json_t *rates = json_object_get(document, "rates");
+    if (sections & STATE_RATE_SECRET)
+        rate_limits_import_secret(parts->rate_limits, rates);
+    if (sections & STATE_RATES)
+        rate_limits_import(parts->rate_limits, rates, now_monotonic());
     if (sections & STATE_LINEAGE)
         lineage_import(parts->lineage, json_object_get(document, "lineage"));
     if (sections & STATE_METRICS)

@@ -68,17 +68,19 @@ void access_end(struct exchange *exchange)
 
 void access_refused(struct exchange *exchange, int status, const char *detail)
 {
+    /* Those who are told to wait are many by nature, and crowd out nobody. */
+    const enum told kind = status == 429 ? TOLD_LIMITED : TOLD_REFUSAL;
     struct journal_record record;
 
     /* Misses and mistakes of method are everyday; what breaks the protocol or a limit is worth a line. */
-    if (status == 404 || status == 405 || status >= 500 || !server_may_tell(exchange->server, TOLD_REFUSAL))
+    if (status == 404 || status == 405 || status >= 500 || !server_may_tell(exchange->server, kind))
         return;
     journal_begin(&record, EVENT_REQUEST_REFUSED);
     add_request(&record, exchange);
     journal_add_string(&record, FIELD_PEER, conn_peer(exchange->conn));
     journal_add_u64(&record, FIELD_STATUS, (uint64_t)status);
     journal_add_string(&record, FIELD_REASON, detail);
-    server_add_withheld(exchange->server, TOLD_REFUSAL, &record);
+    server_add_withheld(exchange->server, kind, &record);
     journal_send(exchange->server->options.journal, &record, "request from %s refused with %d: %s",
                  conn_peer(exchange->conn), status, detail);
 }

@@ -4,6 +4,7 @@
 #include "http/answer.h"
 #include "http/problem.h"
 #include "http/proxy.h"
+#include "http/rate_limit.h"
 #include "http/request_id.h"
 #include "http/server_internal.h"
 #include "router/path.h"
@@ -133,6 +134,9 @@ struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req)
     split_target(exchange);
     if (!exchange->refusal && exchange->server->options.router)
         find_route(exchange);
+    if (!exchange->refusal && exchange->route && exchange->route->n_rate_limits > 0 &&
+        !rate_limits_admit(exchange->server->options.rate_limits, exchange))
+        exchange->refusal = 429;
     return exchange;
 }
 
@@ -163,6 +167,8 @@ static const char *refusal_text(int status)
         return "There is nothing at this address.";
     case 405:
         return "This address does not take this method.";
+    case 429:
+        return "These are more requests than a client may send here in this time.";
     default:
         return "The request's path is malformed.";
     }

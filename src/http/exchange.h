@@ -31,7 +31,7 @@ struct exchange {
     struct slice rest;                /* value of the route's catch-all */
     bool has_rest;
     uint32_t allowed; /* for 405 */
-    int refusal;      /* status decided before the body: 400, 403, 404, 405, or 0 */
+    int refusal;      /* status decided before the body: 400, 403, 404, 405, 429, or 0 */
     bool cut;         /* we ended it: no second record */
 
     struct body body; /* unless it is req->entity, still in the connection's buffer */

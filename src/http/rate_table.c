@@ -2,13 +2,15 @@
 
 #include <pthread.h>
 
+#include "config/config.h"
+
 #define N_LOCKS 64
 
 struct entry {
     struct siphash key;
     struct bucket bucket; /* all zero, as at first: full, which is to say free */
 };
-_Static_assert(sizeof(struct entry) == RATE_TABLE_ENTRY, "two entries to a cache line");
+_Static_assert(sizeof(struct entry) == RATE_LIMIT_CLIENT_SIZE, "two entries to a cache line");
 
 struct set {
     struct entry entries[RATE_TABLE_WAYS];
@@ -80,12 +82,13 @@ static struct entry *find_or_make(struct rate_table *table, struct set *set, con
                                   usec_t now, bool *ret_evicted)
 {
     struct entry *least = find(set, key);
-    usec_t least_after = USEC_INFINITY;
 
     *ret_evicted = false;
     if (least)
         return least;
-    for (size_t i = 0; i < RATE_TABLE_WAYS; i++) {
+    least = &set->entries[0];
+    usec_t least_after = rate_full_after(&table->rate, &least->bucket, now);
+    for (size_t i = 1; i < RATE_TABLE_WAYS; i++) {
         const usec_t after = rate_full_after(&table->rate, &set->entries[i].bucket, now);
         if (after < least_after) {
             least_after = after;
@@ -138,12 +141,12 @@ void rate_table_each(struct rate_table *table, usec_t now,
 {
     for (size_t set = 0; set < table->n_sets; set++) {
         pthread_mutex_lock(lock_of(table, set));
-        for (size_t i = 0; i < RATE_TABLE_WAYS; i++) {
-            const struct entry *entry = &table->sets[set].entries[i];
-            const usec_t after = rate_full_after(&table->rate, &entry->bucket, now);
-            if (after > 0)
-                callback(userdata, &entry->key, after);
-        }
+        const struct set copy = table->sets[set];
         pthread_mutex_unlock(lock_of(table, set));
+        for (size_t i = 0; i < RATE_TABLE_WAYS; i++) {
+            const usec_t after = rate_full_after(&table->rate, &copy.entries[i].bucket, now);
+            if (after > 0)
+                callback(userdata, &copy.entries[i].key, after);
+        }
     }
 }

@@ -14,9 +14,6 @@
 #include "util/siphash.h"
 
 #define RATE_TABLE_WAYS 8
-/* Bytes of an entry. */
-#define RATE_TABLE_ENTRY 32
-
 struct rate_table;
 
 /* `entries` is rounded up to a power of two. */
@@ -31,8 +28,8 @@ bool rate_table_take(struct rate_table *table, const struct siphash *key, usec_t
 void rate_table_give_back(struct rate_table *table, const struct siphash *key, usec_t now);
 void rate_table_drain(struct rate_table *table, const struct siphash *key, usec_t length, usec_t now);
 
-/* Calls back for each bucket that is not full, with the time until it is. Other threads wait for a set that
- * is being looked at, so the callback must not take long. */
+/* Calls back for each bucket that is not full, with the time until it is. No lock is held meanwhile: what
+ * other threads do beside it may be seen or not. */
 void rate_table_each(struct rate_table *table, usec_t now,
                      void (*callback)(void *userdata, const struct siphash *key, usec_t full_after),
                      void *userdata);

@@ -32,7 +32,8 @@ usec_t server_idle_stage(struct server *server)
 /* Per second and worker. What clients saw is told ten times as often as what was made good, and is not
  * crowded out by it. */
 static const unsigned told_per_second[_TOLD_MAX] = {
-    [TOLD_RETRY] = 10, [TOLD_FAILURE] = 100, [TOLD_REFUSAL] = 20, [TOLD_CLIENT_FAULT] = 10, [TOLD_BODY] = 10};
+    [TOLD_RETRY] = 10,  [TOLD_FAILURE] = 100,     [TOLD_REFUSAL] = 20,
+    [TOLD_LIMITED] = 5, [TOLD_CLIENT_FAULT] = 10, [TOLD_BODY] = 10};
 
 bool server_may_tell(struct server *server, enum told kind)
 {

@@ -14,8 +14,9 @@
 #include "util/flight_slot.h"
 
 struct server;
-struct body_store; /* http/body.h */
-struct tls_config; /* http/tls.h: one listener's certificates, shared by all workers */
+struct body_store;  /* http/body.h */
+struct tls_config;  /* http/tls.h: one listener's certificates, shared by all workers */
+struct rate_limits; /* http/rate_limit.h: shared by all workers */
 
 /* A listening socket with the listener it belongs to. The descriptor is borrowed. */
 struct server_socket {
@@ -32,8 +33,9 @@ struct server_options {
     const struct router *router; /* NULL with a handler */
     struct metrics_shard *metrics;
     struct journal *journal;
-    struct roster *roster;     /* NULL with a handler */
-    struct body_store *bodies; /* of the process; NULL: bodies stay in memory, and are not counted */
+    struct roster *roster;           /* NULL with a handler */
+    struct body_store *bodies;       /* of the process; NULL: bodies stay in memory, and are not counted */
+    struct rate_limits *rate_limits; /* of the process; NULL with a handler */
     const struct server_socket *sockets;
     size_t n_sockets;
     request_handler handler; /* NULL: route and proxy */

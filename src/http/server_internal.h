@@ -17,6 +17,7 @@ enum told {
     TOLD_RETRY,        /* a try that failed and was made good by another */
     TOLD_FAILURE,      /* one whose failure the client saw */
     TOLD_REFUSAL,      /* a request that broke the protocol or a limit */
+    TOLD_LIMITED,      /* one beyond its rate */
     TOLD_CLIENT_FAULT, /* a connection that did */
     TOLD_BODY,         /* a body that there was no room for */
     _TOLD_MAX,

@@ -175,6 +175,7 @@ int worker_new(struct worker **ret, const struct worker_options *options)
                                                                  .journal = options->journal,
                                                                  .roster = options->roster,
                                                                  .bodies = options->bodies,
+                                                                 .rate_limits = options->rate_limits,
                                                                  .sockets = options->sockets,
                                                                  .n_sockets = options->n_sockets});
     if (r == 0) {

@@ -15,6 +15,7 @@ struct worker_options {
     struct journal *journal;
     struct roster *roster;
     struct body_store *bodies;
+    struct rate_limits *rate_limits;
     const struct server_socket *sockets;
     size_t n_sockets;
 };

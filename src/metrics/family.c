@@ -161,6 +161,15 @@ const struct metric_family metric_families[_METRIC_MAX] = {
         "Connections that were refused or ended for what their clients did, by listener and kind of fault.",
         {DIMENSION_LISTENER, DIMENSION_FAULT}, .sparse = true,
     },
+    [METRIC_REQUESTS_LIMITED] = {
+        "holdfast_requests_limited_total", METRIC_COUNTER, "Requests that were refused by a rate limit, by route.",
+        {DIMENSION_ROUTE}, .sparse = true,
+    },
+    [METRIC_RATE_LIMIT_EVICTED] = {
+        "holdfast_rate_limit_evicted_total", METRIC_COUNTER,
+        "Clients that a rate limit forgot for others before they could have sent all they may: there are more than RateLimitClients=.",
+        {DIMENSION_ROUTE}, .sparse = true,
+    },
     [METRIC_TRIES] = {
         "holdfast_upstream_tries_total", METRIC_COUNTER, "Requests sent to a target, by what came of it.",
         {DIMENSION_TARGET, DIMENSION_OUTCOME}, .sparse = true,

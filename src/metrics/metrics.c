@@ -232,6 +232,18 @@ void metrics_body_refused(struct metrics_shard *shard)
         count(shard, METRIC_BODIES_REFUSED, 0, 1);
 }
 
+void metrics_request_limited(struct metrics_shard *shard, const struct route_config *route)
+{
+    if (shard)
+        count(shard, METRIC_REQUESTS_LIMITED, layout_route(shard->layout, route), 1);
+}
+
+void metrics_rate_limit_evicted(struct metrics_shard *shard, const struct route_config *route)
+{
+    if (shard)
+        count(shard, METRIC_RATE_LIMIT_EVICTED, layout_route(shard->layout, route), 1);
+}
+
 void metrics_request_cut(struct metrics_shard *shard)
 {
     if (shard)

@@ -78,6 +78,9 @@ void metrics_client_fault(struct metrics_shard *shard, const struct listener_con
 /* A request's body went to disk; there was no room for one. */
 void metrics_body_spill(struct metrics_shard *shard);
 void metrics_body_refused(struct metrics_shard *shard);
+/* A request was refused by a rate limit of its route; one of its clients was forgotten for want of room. */
+void metrics_request_limited(struct metrics_shard *shard, const struct route_config *route);
+void metrics_rate_limit_evicted(struct metrics_shard *shard, const struct route_config *route);
 /* A request that was ended by us: at the drain deadline. */
 void metrics_request_cut(struct metrics_shard *shard);
 

@@ -38,11 +38,15 @@ static struct upstream_config app = {.name = (char *)"app",
                                                 .max_failures = 3}};
 static struct upstream_config plain = {.name = (char *)"plain", .index = 1, .n_slots = 2};
 static struct upstream_config *upstreams[] = {&app, &plain};
+static struct rate_limit_config limit = {
+    .rate = {10, 20, USEC_PER_SEC}, .text = (char *)"10/s burst=20 by=client", .name = (char *)"client"};
 static struct route_config hello = {.pattern = (char *)"/hello",
                                     .index = 0,
                                     .methods = METHOD_ALL,
                                     .kind = ROUTE_RESPOND,
-                                    .respond.status = 200};
+                                    .respond.status = 200,
+                                    .rate_limits = &limit,
+                                    .n_rate_limits = 1};
 static struct route_config *routes[] = {&hello};
 static struct config config = {.gateway.threads = 1,
                                .listeners = listeners,
@@ -50,7 +54,9 @@ static struct config config = {.gateway.threads = 1,
                                .upstreams = upstreams,
                                .n_upstreams = 2,
                                .routes = routes,
-                               .n_routes = 1};
+                               .n_routes = 1,
+                               .n_rate_limits = 1,
+                               .gateway.rate_clients = 1024};
 
 /* What a process has of it. */
 struct process {
@@ -75,13 +81,15 @@ static void process_init(struct process *process)
         (struct state_parts){.plan = &process->plan,
                              .roster = roster_new(&(struct roster_options){.config = &config}, 0),
                              .lineage = &process->lineage,
-                             .metrics = metrics_new(&config, 1)};
+                             .metrics = metrics_new(&config, 1),
+                             .rate_limits = rate_limits_new(&config)};
 }
 
 static void process_deinit(struct process *process)
 {
     roster_free(process->parts.roster);
     metrics_free(process->parts.metrics);
+    rate_limits_free(process->parts.rate_limits);
 }
 
 static void check_targets(struct roster *roster, const struct upstream_config *upstream)
@@ -139,6 +147,10 @@ static void check_next(const struct state_parts *parts)
     json_t *wanted = roster_export_wanted(next.parts.roster), *lineage = lineage_export(&next.lineage);
     assert(json_equal(wanted, json_object_get(document, "wanted")));
     assert(json_equal(lineage, json_object_get(document, "lineage")));
+    json_t *rates = rate_limits_export(next.parts.rate_limits, true, now_monotonic());
+    assert(json_equal(json_object_get(rates, "secret"),
+                      json_object_get(json_object_get(document, "rates"), "secret")));
+    json_decref(rates);
     json_decref(wanted);
     json_decref(lineage);
     json_decref(document);

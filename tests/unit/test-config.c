@@ -146,6 +146,7 @@ static void test_everything(void **state)
         "HandshakeTimeoutSec=4s\nBodyMinRate=2K\nSendMinRate=0\n"
         "ReloadTimeoutSec=45s\nMaxGenerations=3\nMaxHeadSize=32K\nMaxHeaders=50\nBodyMemorySize="
         "2M\nMaxBufferedSize=3G\n"
+        "RateLimitClients=2048\n"
         "[Listener http]\n"
         "[Listener https]\nProtocol=https\nTLSCertificate=/a.crt\nTLSCertificate=/b.crt\nTLSKey=/a.key\n"
         "TLSKey=/b.key\nTLSMinimumVersion=1.3\nTLSClientCA=/ca.crt\nTLSClientVerify=required\nHTTP2=no\n"
@@ -166,6 +167,8 @@ static void test_everything(void **state)
         "[Route Shop.Example.com/api/:id]\nMethods=GET POST\nMethods=PUT\nUpstream=orders\nMaxBodySize=2M\n"
         "RequestTimeoutSec=7s\nReplayIdempotencyKey=yes\nUpstreamHeaders=yes\nAllowFrom=2001:db8::/32\n"
         "DenyFrom=link-local\n"
+        "RateLimit=100/s\nRateLimit=7/min  by=header:X-Api-Key burst=9\nRateLimit=1000/h\n"
+        "RateLimitHeaders=yes\n"
         "[Route *.Example.org/files/*path]\nStatic=%s/\nStaticIndex=a.html b.html\nStaticIndex=c.html\n"
         "StaticSymlinks=follow\n"
         "[Route /text]\nRespond=200 \"a \\\"b\\\"\\\\\\n\"\nRespondType=text/html; charset=utf-8\n"
@@ -190,6 +193,7 @@ static void test_everything(void **state)
     assert_int_equal(g->max_buffered_size, UINT64_C(3) << 30);
     assert_int_equal(g->max_headers, 50);
     assert_int_equal(g->handshake_timeout, 4 * USEC_PER_SEC);
+    assert_int_equal(g->rate_clients, 2048);
     assert_int_equal(g->head_timeout, USEC_PER_SEC);
     assert_int_equal(g->body_min_rate, 2048);
     assert_int_equal(g->send_min_rate, 0);
@@ -315,6 +319,21 @@ static void test_everything(void **state)
     assert_true(r->tell_upstream);
     assert_holds(&r->access.allow, "2001:db8::1", "2001:db9::1");
     assert_holds(&r->access.deny, "169.254.0.1 fe80::1", "2001:db8::1");
+    assert_true(r->tell_rate_limits);
+    assert_int_equal(r->n_rate_limits, 3);
+    assert_string_equal(r->rate_limits[0].text, "100/s burst=100 by=client");
+    assert_int_equal(r->rate_limits[0].rate.count, 100);
+    assert_int_equal(r->rate_limits[0].rate.burst, 100);
+    assert_int_equal(r->rate_limits[0].rate.period, USEC_PER_SEC);
+    assert_null(r->rate_limits[0].header);
+    assert_string_equal(r->rate_limits[0].name, "client");
+    assert_string_equal(r->rate_limits[1].name, "X-Api-Key");
+    assert_string_equal(r->rate_limits[2].name, "client-2");
+    assert_string_equal(r->rate_limits[1].text, "7/min burst=9 by=header:X-Api-Key");
+    assert_int_equal(r->rate_limits[1].rate.period, 60 * USEC_PER_SEC);
+    assert_string_equal(r->rate_limits[1].header, "X-Api-Key");
+    assert_int_equal(r->rate_limits[1].index, 1);
+    assert_int_equal(f->config->n_rate_limits, 3);
     r = f->config->routes[1];
     assert_string_equal(r->host, "*.example.org");
     assert_int_equal(r->kind, ROUTE_STATIC);
@@ -375,6 +394,7 @@ static void test_defaults(void **state)
     assert_int_equal(f->config->gateway.body_memory_size, 1 << 20);
     assert_int_equal(f->config->gateway.max_buffered_size, 1 << 30);
     assert_int_equal(f->config->gateway.max_headers, 100);
+    assert_int_equal(f->config->gateway.rate_clients, 16384);
     assert_int_equal(f->config->listeners[0].max_body_size, 64 << 20);
     assert_int_equal(f->config->upstreams[0]->pool_size, 32);
     assert_true(f->config->routes[0]->request_timeout == USEC_INFINITY);
@@ -655,6 +675,35 @@ static void test_refused(void **state)
         {WITH_LISTENER("[Upstream u]\nBreaker=count\nBreakerFailureRate=0"), "1 to 100, in percent"},
         {WITH_LISTENER("[Upstream u]\nTarget=a:1\nHoldSec=0\nHoldMax=5"), "nothing is held with HoldSec=0"},
         {WITH_LISTENER("[Upstream u]\nHoldSec=2h"), "too long"},
+        {WITH_LISTENER("[Gateway]\nRateLimitClients=1000"), "out of range (accepted: 1024 to 1048576)"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=many"),
+         "it begins with a number and a unit of time"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=burst=5 1/s"), "it begins with a number"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=0/s"), "the rate is 1 to 1000000"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1000001/s"), "the rate is 1 to 1000000"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/d"), "the unit behind the slash is s, min or h"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/s burst=0"), "burst= is 1 to 1000000"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/s burst"), "\"burst\" is not understood"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/s by=cookie"), "by= is client or header:NAME"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/s by=header:"),
+         "behind by=header: stands the name of a field"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/s by=header:a:b"), "the name of a field"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/s\nRateLimit=1/s burst=1 by=client"),
+         "the route has this limit already"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRateLimit=1/s\nRateLimit=2/s\nRateLimit=3/s\nRateLimit=4/s\n"
+                       "RateLimit=5/s\nRateLimit=6/s\nRateLimit=7/s\nRateLimit=8/s\nRateLimit=9/s"),
+         "a route has at most 8 of these"},
+        {WITH_LISTENER(
+             "[Gateway]\nRateLimitClients=1048576\n[Route /]\nRespond=200\nRateLimit=1/s\nRateLimit=2/s\n"
+             "RateLimit=3/s\nRateLimit=4/s\nRateLimit=5/s\nRateLimit=6/s\nRateLimit=7/s\nRateLimit=8/s\n"
+             "[Route /a]\nRespond=200\nRateLimit=1/s\nRateLimit=2/s\nRateLimit=3/s\nRateLimit=4/s\n"
+             "RateLimit=5/s\nRateLimit=6/s\nRateLimit=7/s\nRateLimit=8/s\n"
+             "[Route /b]\nRespond=200\nRateLimit=1/s\nRateLimit=2/s\nRateLimit=3/s\nRateLimit=4/s\n"
+             "RateLimit=5/s\nRateLimit=6/s\nRateLimit=7/s\nRateLimit=8/s\n"
+             "[Route /c]\nRespond=200\nRateLimit=1/s\nRateLimit=2/s\nRateLimit=3/s\nRateLimit=4/s\n"
+             "RateLimit=5/s\nRateLimit=6/s\nRateLimit=7/s\nRateLimit=8/s\n[Route /d]\nRespond=200\n"
+             "RateLimit=1/s"),
+         "[Route /d] RateLimit=1/s: with this, the tables of all rate limits together are larger than 1G"},
         {WITH_LISTENER("[Route /]\nRespond=200\nReplayIdempotencyKey=yes"),
          "this means something with Upstream= only"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1"), "the port is missing"},
