@@ -72,6 +72,7 @@ static void listener_deinit(struct listener_config *listener)
     free(listener->client_ca);
     free(listener->client_crl);
     prefix_access_deinit(&listener->access);
+    prefix_set_deinit(&listener->trusted_proxies);
     free(listener->name);
 }
 

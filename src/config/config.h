@@ -124,7 +124,8 @@ struct listener_config {
     char *client_crl;
     enum client_verify client_verify;
     bool http2;
-    struct prefix_access access; /* AllowFrom=, DenyFrom= */
+    struct prefix_access access;       /* AllowFrom=, DenyFrom= */
+    struct prefix_set trusted_proxies; /* TrustedProxies= */
     uint64_t max_body_size;
     usec_t idle_timeout;
     struct config_place place;

@@ -100,6 +100,8 @@ static const struct config_option options[] = {
      PREFIXES_ACCEPTED, NULL, "the clients that are served, also those of DenyFrom=; alone: no others"},
     {SECTION_LISTENER, "DenyFrom", &option_prefixes, LISTENER(access.deny), OPTION_LIST, NULL,
      PREFIXES_ACCEPTED, NULL, "the clients whose connections are closed at once"},
+    {SECTION_LISTENER, "TrustedProxies", &option_prefixes, LISTENER(trusted_proxies), OPTION_LIST, NULL,
+     PREFIXES_ACCEPTED, NULL, "the proxies whose X-Forwarded and Forwarded fields are believed"},
     {SECTION_LISTENER, "MaxBodySize", &option_size, LISTENER(max_body_size), OPTION_DERIVED, NULL, SIZE,
      "the largest of [Gateway] and all routes",
      "largest request body on this listener, whatever its route allows"},

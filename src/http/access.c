@@ -27,6 +27,24 @@ static void add_request(struct journal_record *record, const struct exchange *ex
     journal_add_string(record, FIELD_LISTENER, exchange->conn->origin->listener->name);
 }
 
+static void add_peer(struct journal_record *record, struct conn *conn)
+{
+    journal_add_string(record, FIELD_PEER, conn_peer(conn));
+    if (!ip_address_eq(conn_client(conn), &conn->peer))
+        journal_add_string(record, FIELD_CLIENT, conn_client_text(conn));
+}
+
+static void add_client(struct journal_record *record, struct exchange *exchange)
+{
+    if (!exchange->forwarding) {
+        add_peer(record, exchange->conn);
+        return;
+    }
+    journal_add_string(record, FIELD_PEER, conn_peer(exchange->conn));
+    if (!ip_address_eq(exchange_client(exchange), &exchange->conn->peer))
+        journal_add_string(record, FIELD_CLIENT, exchange_client_text(exchange));
+}
+
 static const char *protocol_of(const h2o_req_t *req)
 {
     return req->version >= 0x200 ? "HTTP/2" : req->version == 0x100 ? "HTTP/1.0" : "HTTP/1.1";
@@ -40,7 +58,7 @@ static void write_access_record(struct exchange *exchange, usec_t duration)
     journal_begin(&record, EVENT_ACCESS);
     add_request(&record, exchange);
     journal_add_string(&record, FIELD_PROTOCOL, protocol_of(req));
-    journal_add_string(&record, FIELD_PEER, conn_peer(exchange->conn));
+    add_client(&record, exchange);
     journal_add_u64(&record, FIELD_STATUS, (uint64_t)req->res.status);
     journal_add_u64(&record, FIELD_DURATION_USEC, duration);
     journal_add_u64(&record, FIELD_BYTES_IN, request_body_size(exchange));
@@ -77,12 +95,12 @@ void access_refused(struct exchange *exchange, int status, const char *detail)
         return;
     journal_begin(&record, EVENT_REQUEST_REFUSED);
     add_request(&record, exchange);
-    journal_add_string(&record, FIELD_PEER, conn_peer(exchange->conn));
+    add_client(&record, exchange);
     journal_add_u64(&record, FIELD_STATUS, (uint64_t)status);
     journal_add_string(&record, FIELD_REASON, detail);
     server_add_withheld(exchange->server, kind, &record);
     journal_send(exchange->server->options.journal, &record, "request from %s refused with %d: %s",
-                 conn_peer(exchange->conn), status, detail);
+                 exchange_client_text(exchange), status, detail);
 }
 
 void access_body_refused(struct exchange *exchange, int error)
@@ -160,11 +178,12 @@ void access_cut_head(struct server *server, struct conn *conn)
 
     journal_begin(&record, EVENT_REQUEST_CUT);
     journal_add_string(&record, FIELD_LISTENER, conn->origin->listener->name);
-    journal_add_string(&record, FIELD_PEER, conn_peer(conn));
+    add_peer(&record, conn);
     if (server->options.metrics)
         metrics_request_cut(server->options.metrics);
     journal_send(server->options.journal, &record,
-                 "cut at the deadline: a request from %s that had only begun to arrive", conn_peer(conn));
+                 "cut at the deadline: a request from %s that had only begun to arrive",
+                 conn_client_text(conn));
 }
 
 void access_try_failed(struct exchange *exchange, const struct client_outcome *outcome, bool again)

@@ -126,7 +126,8 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
                           .accepted_at = server_now(server),
                           .linger_fd = -1,
                           .peer = *peer,
-                          .client = *peer};
+                          .client = *peer,
+                          .is_trusted_proxy = prefix_set_contains(&origin->listener->trusted_proxies, peer)};
     conn->timer.callback = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
     server_count_connections(server, 1);

@@ -39,6 +39,7 @@ struct conn {
     struct timer timer;              /* of the handshake */
     struct credentials *credentials; /* NULL before conn_credentials() */
     struct ip_address peer;          /* the socket's other end */
+    bool is_trusted_proxy;           /* what it says of the clients of its requests is believed */
     struct ip_address client; /* on whose behalf it speaks: the peer itself, where nobody says otherwise */
     char peer_text[IP_ADDRESS_TEXT_MAX]; /* empty before it is asked for, as the other */
     char client_text[IP_ADDRESS_TEXT_MAX];

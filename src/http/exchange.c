@@ -2,6 +2,7 @@
 
 #include "http/access.h"
 #include "http/answer.h"
+#include "http/forwarding.h"
 #include "http/problem.h"
 #include "http/proxy.h"
 #include "http/rate_limit.h"
@@ -132,6 +133,10 @@ struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req)
 
     exchange->method = method_from_slice(slice_of_iovec(req->method));
     split_target(exchange);
+    if (!forwarding_read(exchange)) {
+        exchange->refusal = 400;
+        exchange->refusal_detail = "The proxies on the way here contradict each other about the client.";
+    }
     if (!exchange->refusal && exchange->server->options.router)
         find_route(exchange);
     if (!exchange->refusal && exchange->route && exchange->route->n_rate_limits > 0 &&
@@ -142,12 +147,12 @@ struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req)
 
 const struct ip_address *exchange_client(const struct exchange *exchange)
 {
-    return conn_client(exchange->conn);
+    return exchange->forwarding ? &exchange->forwarding->client.address : conn_client(exchange->conn);
 }
 
 const char *exchange_client_text(struct exchange *exchange)
 {
-    return conn_client_text(exchange->conn);
+    return exchange->forwarding ? exchange->forwarding->client_text : conn_client_text(exchange->conn);
 }
 
 uint64_t exchange_max_body(const struct exchange *exchange)
@@ -188,7 +193,9 @@ void exchange_run(struct exchange *exchange)
     if (exchange->refusal) {
         if (exchange->refusal == 405)
             add_allow(exchange);
-        exchange_refuse(exchange, exchange->refusal, refusal_text(exchange->refusal));
+        exchange_refuse(exchange, exchange->refusal,
+                        exchange->refusal_detail ? exchange->refusal_detail
+                                                 : refusal_text(exchange->refusal));
         return;
     }
     if (exchange->server->options.handler) {

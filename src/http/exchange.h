@@ -14,6 +14,7 @@
 #include "util/clock.h"
 #include "util/list.h"
 
+struct forwarding;
 struct proxy;
 
 struct exchange {
@@ -30,9 +31,10 @@ struct exchange {
     const struct route_config *route; /* NULL: none */
     struct slice rest;                /* value of the route's catch-all */
     bool has_rest;
-    uint32_t allowed; /* for 405 */
-    int refusal;      /* status decided before the body: 400, 403, 404, 405, 429, or 0 */
-    bool cut;         /* we ended it: no second record */
+    uint32_t allowed;           /* for 405 */
+    int refusal;                /* status decided before the body: 400, 403, 404, 405, 429, or 0 */
+    const char *refusal_detail; /* NULL: what is usual with it */
+    bool cut;                   /* we ended it: no second record */
 
     struct body body; /* unless it is req->entity, still in the connection's buffer */
 
@@ -40,6 +42,7 @@ struct exchange {
     uint64_t taken;            /* HTTP/2: body bytes that the client made room for (http2_watch.c) */
     usec_t taken_at;           /* … and when it was last seen to, or had no need */
 
+    struct forwarding *forwarding; /* NULL unless a trusted proxy sent it */
     struct handler_ticket *ticket; /* while a handler owes the answer */
     struct proxy *proxy;           /* NULL unless an upstream is asked */
     unsigned tries;

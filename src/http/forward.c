@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "http/forwarding.h"
 #include "http/request_body.h"
 #include "http/request_field.h"
 #include "http/server_internal.h"
@@ -46,30 +47,41 @@ bool forward_is_hop_by_hop(struct slice name, struct slice connection)
     return connection.size && list_has(connection, name);
 }
 
+/* Whether a field is this one to somebody who knows no '-': CGI and its heirs (WSGI, Rack, PHP) have
+ * X_REAL_IP for both X-Real-IP and X_Real_IP. `wanted` is lower case. */
+static bool is_named(struct slice name, struct slice wanted)
+{
+    for (size_t i = 0; i < wanted.size; i++) {
+        const char c = name.data[i];
+        if ((c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c) != wanted.data[i])
+            return false;
+    }
+    return name.size == wanted.size;
+}
+
 /* Fields that we write ourselves. */
 static bool is_ours(struct slice name)
 {
     switch (name.size) {
     case 4:
-        return slice_caseeq(name, SLICE_LITERAL("host"));
+        return is_named(name, SLICE_LITERAL("host"));
     case 6:
-        return slice_caseeq(name, SLICE_LITERAL("expect")) || slice_caseeq(name, SLICE_LITERAL("cookie"));
+        return is_named(name, SLICE_LITERAL("expect")) || is_named(name, SLICE_LITERAL("cookie"));
     case 9:
-        return slice_caseeq(name, SLICE_LITERAL("forwarded")) ||
-               slice_caseeq(name, SLICE_LITERAL("x-real-ip"));
+        return is_named(name, SLICE_LITERAL("forwarded")) || is_named(name, SLICE_LITERAL("x-real-ip"));
     case 12:
-        return slice_caseeq(name, SLICE_LITERAL("x-request-id"));
+        return is_named(name, SLICE_LITERAL("x-request-id"));
     case 14:
-        return slice_caseeq(name, SLICE_LITERAL("content-length"));
+        return is_named(name, SLICE_LITERAL("content-length"));
     case 15:
-        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-for"));
+        return is_named(name, SLICE_LITERAL("x-forwarded-for"));
     case 16:
-        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-host")) ||
-               slice_caseeq(name, SLICE_LITERAL("x-forwarded-port"));
+        return is_named(name, SLICE_LITERAL("x-forwarded-host")) ||
+               is_named(name, SLICE_LITERAL("x-forwarded-port"));
     case 17:
-        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-proto"));
+        return is_named(name, SLICE_LITERAL("x-forwarded-proto"));
     case 18:
-        return slice_caseeq(name, SLICE_LITERAL("x-forwarded-server"));
+        return is_named(name, SLICE_LITERAL("x-forwarded-server"));
     }
     return false;
 }
@@ -100,25 +112,41 @@ static bool needs_length(const struct exchange *exchange)
            exchange->method == METHOD_PATCH;
 }
 
-/* RFC 7239 node: an IPv6 address is bracketed and quoted. */
-static char *add_forwarded(char *to, const char *peer, struct slice scheme, struct slice host)
+/* What the target learns of the client beside its request. */
+struct client_told {
+    struct slice x_for, forwarded; /* whole values */
+    struct slice proto, host;
+};
+
+static struct slice append(h2o_mem_pool_t *pool, struct slice list, struct slice element)
 {
-    bool quoted = strchr(peer, ':') != NULL;
-    to = add_literal(to, "Forwarded: for=");
-    if (streq(peer, "unix"))
-        to = add_literal(to, "_unix");
-    else if (quoted)
-        to += snprintf(to, INET6_ADDRSTRLEN + 5, "\"[%s]\"", peer);
-    else
-        to = add(to, peer, strlen(peer));
-    to = add_literal(to, ";proto=");
-    to = add(to, scheme.data, scheme.size);
-    if (host.size) {
-        to = add_literal(to, ";host=\"");
-        to = add(to, host.data, host.size);
-        to = add_literal(to, "\"");
+    char *value = h2o_mem_alloc_pool(pool, list.size + element.size);
+    add(add(value, list.data, list.size), element.data, element.size);
+    return slice_make(value, list.size + element.size);
+}
+
+/* The sender itself is added to what it says of others, if it is believed; otherwise it stands alone. */
+static struct client_told client_told(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+    struct conn *conn = exchange->conn;
+    const struct slice scheme = slice_of_iovec(req->scheme->name), host = slice_of_iovec(req->authority);
+    struct client_told told = {.x_for = slice_of(conn_client_text(conn)), .proto = scheme, .host = host};
+    _cleanup_strbuf_ struct strbuf element = STRBUF_INIT;
+
+    forwarding_add_element(&element, conn_client(conn), scheme, host);
+    told.forwarded = slice_make(strbuf_string(&element), element.size);
+    if (!exchange->forwarding) {
+        told.forwarded = append(&req->pool, (struct slice){"", 0}, told.forwarded);
+        return told;
     }
-    return add_literal(to, "\r\n");
+    told.x_for = append(&req->pool, forwarding_list(exchange, FORWARDED_FOR), told.x_for);
+    told.forwarded = append(&req->pool, forwarding_list(exchange, FORWARDED_ALL), told.forwarded);
+    if (exchange->forwarding->client.proto.size > 0)
+        told.proto = exchange->forwarding->client.proto;
+    if (exchange->forwarding->client.host.size > 0)
+        told.host = exchange->forwarding->client.host;
+    return told;
 }
 
 /* One Cookie field, whatever HTTP/2 split it into (RFC 9113 8.2.3). */
@@ -139,12 +167,13 @@ static char *add_cookies(char *to, const h2o_req_t *req)
 struct slice forward_head(struct exchange *exchange)
 {
     h2o_req_t *req = exchange->req;
-    const char *peer = exchange_client_text(exchange);
-    struct slice scheme = slice_of_iovec(req->scheme->name), host = slice_of_iovec(req->authority);
+    const struct slice host = slice_of_iovec(req->authority);
+    const struct client_told told = client_told(exchange);
     struct slice connection = request_field(req, H2O_TOKEN_CONNECTION);
 
-    size_t room = 512 + req->method.len + exchange->path.size + exchange->query.size + 3 * host.size +
-                  req->upgrade.len + exchange->request_id.size + 3 * INET6_ADDRSTRLEN;
+    size_t room = 512 + req->method.len + exchange->path.size + exchange->query.size + host.size +
+                  req->upgrade.len + exchange->request_id.size + told.x_for.size + told.forwarded.size +
+                  told.proto.size + told.host.size;
     for (size_t i = 0; i < req->headers.size; i++)
         room += req->headers.entries[i].name->len + req->headers.entries[i].value.len + STRLEN(": \r\n");
     char *head = h2o_mem_alloc_pool(&req->pool, room), *p = head;
@@ -168,11 +197,11 @@ struct slice forward_head(struct exchange *exchange)
     }
     if (needs_length(exchange))
         p += snprintf(p, 48, "Content-Length: %" PRIu64 "\r\n", request_body_size(exchange));
-    p = add_field(p, SLICE_LITERAL("X-Forwarded-For"), slice_of(peer));
-    p = add_field(p, SLICE_LITERAL("X-Forwarded-Proto"), scheme);
-    if (host.size)
-        p = add_field(p, SLICE_LITERAL("X-Forwarded-Host"), host);
-    p = add_forwarded(p, peer, scheme, host);
+    p = add_field(p, SLICE_LITERAL("X-Forwarded-For"), told.x_for);
+    p = add_field(p, SLICE_LITERAL("X-Forwarded-Proto"), told.proto);
+    if (told.host.size)
+        p = add_field(p, SLICE_LITERAL("X-Forwarded-Host"), told.host);
+    p = add_field(p, SLICE_LITERAL("Forwarded"), told.forwarded);
     p = add_field(p, SLICE_LITERAL("X-Request-ID"), exchange->request_id);
     p = add_literal(p, "\r\n");
     assert((size_t)(p - head) <= room);

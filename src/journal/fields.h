@@ -17,7 +17,8 @@
 #define FIELD_AGE_USEC "AGE_USEC"
 #define FIELD_BYTES_IN "BYTES_IN"
 #define FIELD_BYTES_OUT "BYTES_OUT"
-#define FIELD_PEER "PEER"
+#define FIELD_PEER "PEER"     /* the other end of the connection */
+#define FIELD_CLIENT "CLIENT" /* on whose behalf, if that is another */
 #define FIELD_REASON "REASON"
 #define FIELD_FAULT "FAULT" /* of a client: which kind */
 #define FIELD_CHECK "CHECK"

@@ -153,6 +153,7 @@ static void test_everything(void **state)
         "TLSOCSPResponse=-\nTLSOCSPResponse=/b.ocsp\nTLSRequireSNI=yes\nTLSTicketRotateSec=1h\n"
         "TLSClientCRL=/crl.pem\n"
         "MaxBodySize=5K\nIdleTimeoutSec=9s\nAllowFrom=192.0.2.0/24 localhost\nAllowFrom=unix\nDenyFrom=any\n"
+        "TrustedProxies=10.0.8.0/24 ::1\n"
         "[Upstream orders]\nTarget=unix:/run/o.sock\nTarget=127.0.0.1:9001 weight=2\nTarget=[::1]:9002\n"
         "Target=unix:@abstract weight=0\nBalance=round-robin\nHealthPath=/healthz?x=1\nConnectTimeoutSec=1s\n"
         "FirstByteTimeoutSec=2s\nBetweenBytesTimeoutSec=3s\nPoolIdleSec=4s\nPoolSize=0\n"
@@ -237,6 +238,7 @@ static void test_everything(void **state)
     assert_holds(&https->access.allow, "192.0.2.7 127.0.0.1 ::1", "192.0.3.1 ::2");
     assert_true(https->access.allow.has_unix);
     assert_holds(&https->access.deny, "192.0.2.7 ::2", "");
+    assert_holds(&https->trusted_proxies, "10.0.8.1 ::1", "10.0.9.0");
 
     assert_int_equal(f->config->n_upstreams, 2);
     const struct upstream_config *many = f->config->upstreams[1];
