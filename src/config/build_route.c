@@ -115,6 +115,7 @@ static void check_kind_options(const struct draft *draft, const struct section *
         {"RespondType", "Respond"},
         {"RequestTimeoutSec", "Upstream"},
         {"ReplayIdempotencyKey", "Upstream"},
+        {"ClientCertificateFields", "Upstream"},
         {"UpstreamHeaders", "Upstream"},
     };
 

@@ -31,6 +31,14 @@ enum client_verify {
     _CLIENT_VERIFY_MAX,
 };
 
+/* What targets are told of a client's certificate. */
+enum client_certificate_fields {
+    CLIENT_CERTIFICATE_FIELDS_NONE,
+    CLIENT_CERTIFICATE_FIELDS_NAMES, /* whose it is */
+    CLIENT_CERTIFICATE_FIELDS_ALL,   /* and the certificate itself */
+    _CLIENT_CERTIFICATE_FIELDS_MAX,
+};
+
 enum access_log {
     ACCESS_LOG_OFF,
     ACCESS_LOG_JOURNAL,
@@ -260,7 +268,9 @@ struct route_config {
     size_t n_rate_limits;
     bool tell_rate_limits;       /* RateLimitHeaders=: in each response */
     bool replay_idempotency_key; /* ReplayIdempotencyKey= */
-    bool tell_upstream;          /* UpstreamHeaders=: X-Holdfast-… in responses */
+    bool require_certificate;    /* RequireClientCertificate= */
+    enum client_certificate_fields certificate_fields;
+    bool tell_upstream;     /* UpstreamHeaders=: X-Holdfast-… in responses */
     usec_t request_timeout; /* RequestTimeoutSec=: from the whole request's arrival to the response's head */
     struct config_place place;
 };

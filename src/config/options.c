@@ -8,6 +8,7 @@ static const char *const access_logs[] = {"off", "journal", "stderr", NULL};
 static const char *const protocols[] = {"http", "https", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const client_verifications[] = {"none", "optional", "required", NULL};
+static const char *const client_fields[] = {"none", "names", "all", NULL};
 static const char *const health_checks[] = {"off", "connect", "http", NULL};
 static const char *const breaker_windows[] = {"off", "count", "time", NULL};
 static const char *const symlinks[] = {"never", "beneath", "follow", NULL};
@@ -220,6 +221,11 @@ static const struct config_option options[] = {
      "whether every response tells of the limits, not just a refusal"},
     {SECTION_ROUTE, "ReplayIdempotencyKey", &option_bool, ROUTE(replay_idempotency_key), 0, NULL, BOOLEAN,
      "no", "whether a request with an Idempotency-Key may be sent twice, by whatever method"},
+    {SECTION_ROUTE, "RequireClientCertificate", &option_bool, ROUTE(require_certificate), 0, NULL, BOOLEAN,
+     "no", "whether requests are refused whose client has shown no certificate"},
+    {SECTION_ROUTE, "ClientCertificateFields", &option_choice, ROUTE(certificate_fields), 0, client_fields,
+     "none, names or all", "names",
+     "what the app is told of the client's certificate, where the listener asks for one"},
     {SECTION_ROUTE, "UpstreamHeaders", &option_bool, ROUTE(tell_upstream), 0, NULL, BOOLEAN, "no",
      "whether responses tell of their target and tries in X-Holdfast fields"},
     {SECTION_ROUTE, "RequestTimeoutSec", &option_timeout, ROUTE(request_timeout), 0, NULL, TIMEOUT,

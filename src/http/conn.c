@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 
 #include "http/fault.h"
+#include "http/client_certificate.h"
 #include "http/http1.h"
 #include "http/http2.h"
 #include "http/linger.h"
@@ -71,6 +72,7 @@ static void on_close(void *data)
     free(conn->credentials);
     if (conn->linger_fd >= 0)
         linger_start(conn->server, TAKE_FD(conn->linger_fd));
+    client_certificate_free(conn->certificate);
     free(conn);
 }
 
@@ -85,6 +87,7 @@ static void on_handshake(h2o_socket_t *sock, const char *error)
     struct conn *conn = conn_of_socket(sock);
 
     timer_stop(&conn->timer);
+    tls_conn_end(conn, error);
     if (error) {
         h2o_socket_close(sock);
         return;

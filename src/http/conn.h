@@ -6,6 +6,7 @@
 
 #include "http/h2o.h"
 #include "http/server.h"
+#include "http/tls_conn.h"
 #include "http/timer.h"
 #include "util/credentials.h"
 #include "util/ip_address.h"
@@ -32,7 +33,7 @@ struct conn {
     usec_t accepted_at;              /* on the monotonic clock; by whoever accepted it */
     usec_t idle_before;              /* HTTP/1: how long it was idle elsewhere before it came here */
     bool closing;                    /* we are ending it: nothing more is expected from it */
-    int linger_fd;                   /* HTTP/2: a duplicate kept for the lingering close, -1 otherwise */
+    int linger_fd;                   /* a duplicate kept for the lingering close, -1 otherwise */
     usec_t goaway_at;                /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
     bool goaway_final;               /* … and whether the second was */
     void *protocol;                  /* what the kind has: http1.c's object, http2.c's, or the tunnel */
@@ -43,6 +44,8 @@ struct conn {
     struct ip_address client; /* on whose behalf it speaks: the peer itself, where nobody says otherwise */
     char peer_text[IP_ADDRESS_TEXT_MAX]; /* empty before it is asked for, as the other */
     char client_text[IP_ADDRESS_TEXT_MAX];
+    struct tls_conn tls;
+    struct client_certificate *certificate; /* NULL: none was shown, or asked for */
 };
 
 /* Takes a freshly accepted socket, whose other end is `peer`: serves it, or closes it for who its client is.

@@ -99,6 +99,14 @@ static bool ends_in_catch_all(const struct route_config *route)
     return strchr(route->path, '*') || (route->kind == ROUTE_STATIC && route->path[size - 1] == '/');
 }
 
+/* 401 would promise a way to make up for it, which no request has: there is one handshake (RFC 9110 15.5.2).
+ */
+static void refuse_without_certificate(struct exchange *exchange)
+{
+    exchange->refusal = 403;
+    exchange->refusal_detail = "This address wants a client certificate.";
+}
+
 static void find_route(struct exchange *exchange)
 {
     const struct router *router = exchange->server->options.router;
@@ -110,6 +118,8 @@ static void find_route(struct exchange *exchange)
         exchange->route = match.route;
         if (!prefix_access_is_granted(&match.route->access, exchange_client(exchange)))
             exchange->refusal = 403;
+        else if (match.route->require_certificate && !exchange->conn->certificate)
+            refuse_without_certificate(exchange);
         if (match.n_params && ends_in_catch_all(match.route)) {
             exchange->rest = match.params[match.n_params - 1].value;
             exchange->has_rest = true;

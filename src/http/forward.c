@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "http/client_certificate.h"
 #include "http/forwarding.h"
 #include "http/request_body.h"
 #include "http/request_field.h"
@@ -164,16 +165,25 @@ static char *add_cookies(char *to, const h2o_req_t *req)
     return any ? add_literal(to, "\r\n") : to;
 }
 
+/* What the target is told of the client's certificate, where clients are asked for one. */
+static struct slice certificate_fields(const struct exchange *exchange)
+{
+    if (exchange->conn->origin->listener->client_verify == CLIENT_VERIFY_NONE)
+        return slice_make("", 0);
+    return client_certificate_fields(exchange->conn->certificate, exchange->route->certificate_fields);
+}
+
 struct slice forward_head(struct exchange *exchange)
 {
     h2o_req_t *req = exchange->req;
     const struct slice host = slice_of_iovec(req->authority);
     const struct client_told told = client_told(exchange);
     struct slice connection = request_field(req, H2O_TOKEN_CONNECTION);
+    const struct slice certificate = certificate_fields(exchange);
 
     size_t room = 512 + req->method.len + exchange->path.size + exchange->query.size + host.size +
                   req->upgrade.len + exchange->request_id.size + told.x_for.size + told.forwarded.size +
-                  told.proto.size + told.host.size;
+                  told.proto.size + told.host.size + certificate.size;
     for (size_t i = 0; i < req->headers.size; i++)
         room += req->headers.entries[i].name->len + req->headers.entries[i].value.len + STRLEN(": \r\n");
     char *head = h2o_mem_alloc_pool(&req->pool, room), *p = head;
@@ -187,7 +197,8 @@ struct slice forward_head(struct exchange *exchange)
     for (size_t i = 0; i < req->headers.size; i++) {
         const h2o_header_t *header = &req->headers.entries[i];
         struct slice name = header_name(header);
-        if (!is_ours(name) && !forward_is_hop_by_hop(name, connection))
+        if (!is_ours(name) && !client_certificate_owns_field(name) &&
+            !forward_is_hop_by_hop(name, connection))
             p = add_field(p, name, slice_of_iovec(header->value));
     }
     p = add_cookies(p, req);
@@ -202,6 +213,7 @@ struct slice forward_head(struct exchange *exchange)
     if (told.host.size)
         p = add_field(p, SLICE_LITERAL("X-Forwarded-Host"), told.host);
     p = add_field(p, SLICE_LITERAL("Forwarded"), told.forwarded);
+    p = add(p, certificate.data, certificate.size);
     p = add_field(p, SLICE_LITERAL("X-Request-ID"), exchange->request_id);
     p = add_literal(p, "\r\n");
     assert((size_t)(p - head) <= room);

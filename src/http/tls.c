@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include "http/tls_certificate.h"
+#include "http/tls_conn.h"
 #include "http/tls_internal.h"
 #include "http/tls_profile.h"
 #include "http/tls_tickets.h"
@@ -70,6 +71,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *userdata)
     const struct slice name = server_name(ssl);
     const struct tls_certificate *certificate = find_certificate(tls, name);
 
+    tls_conn_begin(ssl);
     if (!certificate && tls->listener->tls_require_sni) {
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
@@ -97,6 +99,7 @@ static SSL_CTX *make_context(struct tls_config *tls, const struct tls_trust *tru
     tls_profile_apply(context, tls->listener);
     tls_tickets_attach(tls->tickets, context);
     tls_trust_apply(trust, context, tls->listener->client_verify);
+    tls_conn_watch(context);
     SSL_CTX_set_client_hello_cb(context, on_client_hello, tls);
     SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(context, tls);

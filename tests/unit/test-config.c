@@ -170,6 +170,7 @@ static void test_everything(void **state)
         "DenyFrom=link-local\n"
         "RateLimit=100/s\nRateLimit=7/min  by=header:X-Api-Key burst=9\nRateLimit=1000/h\n"
         "RateLimitHeaders=yes\n"
+        "RequireClientCertificate=yes\nClientCertificateFields=all\n"
         "[Route *.Example.org/files/*path]\nStatic=%s/\nStaticIndex=a.html b.html\nStaticIndex=c.html\n"
         "StaticSymlinks=follow\n"
         "[Route /text]\nRespond=200 \"a \\\"b\\\"\\\\\\n\"\nRespondType=text/html; charset=utf-8\n"
@@ -336,6 +337,8 @@ static void test_everything(void **state)
     assert_string_equal(r->rate_limits[1].header, "X-Api-Key");
     assert_int_equal(r->rate_limits[1].index, 1);
     assert_int_equal(f->config->n_rate_limits, 3);
+    assert_true(r->require_certificate);
+    assert_int_equal(r->certificate_fields, CLIENT_CERTIFICATE_FIELDS_ALL);
     r = f->config->routes[1];
     assert_string_equal(r->host, "*.example.org");
     assert_int_equal(r->kind, ROUTE_STATIC);
@@ -706,6 +709,9 @@ static void test_refused(void **state)
              "RateLimit=5/s\nRateLimit=6/s\nRateLimit=7/s\nRateLimit=8/s\n[Route /d]\nRespond=200\n"
              "RateLimit=1/s"),
          "[Route /d] RateLimit=1/s: with this, the tables of all rate limits together are larger than 1G"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nClientCertificateFields=all"),
+         "this means something with Upstream= only"},
+        {WITH_LISTENER("[Route /]\nRespond=200\nRequireClientCertificate=maybe"), "(accepted: yes or no)"},
         {WITH_LISTENER("[Route /]\nRespond=200\nReplayIdempotencyKey=yes"),
          "this means something with Upstream= only"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1"), "the port is missing"},
