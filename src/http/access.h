@@ -10,7 +10,7 @@ void access_end(struct exchange *exchange);
 void access_refused(struct exchange *exchange, int status, const char *detail);
 /* A body was refused with 503. `error`: a negative errno of the disk's, or BODY_NO_ROOM. */
 void access_body_refused(struct exchange *exchange, int error);
-/* A request that was ended at the drain deadline; `exchange` or, for one whose body was still arriving over
+/* A request that was ended at the drain deadline; `exchange` or, for one whose head was still arriving over
  * HTTP/2, `req` alone. */
 void access_cut(struct server *server, struct exchange *exchange, h2o_req_t *req);
 /* A connection was ended whose request had only begun to arrive. */

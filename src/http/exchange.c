@@ -3,6 +3,7 @@
 #include "http/access.h"
 #include "http/answer.h"
 #include "http/forwarding.h"
+#include "http/http2.h"
 #include "http/problem.h"
 #include "http/proxy.h"
 #include "http/rate_limit.h"
@@ -17,6 +18,8 @@ static void on_dispose(void *p)
     struct conn *conn = exchange->conn;
 
     h2o_timeout_unlink(&exchange->start);
+    if (exchange->discards)
+        http2_stop_upload(exchange->req);
     proxy_dispose(exchange->proxy);
     answer_forget(exchange->ticket);
     access_end(exchange);
@@ -283,7 +286,7 @@ void exchange_refuse(struct exchange *exchange, int status, const char *detail)
     problem_send(exchange->req, status, detail, exchange->request_id);
 }
 
-void exchange_refuse_malformed(struct conn *conn, h2o_req_t *req, int status, const char *detail)
+struct exchange *exchange_begin_malformed(struct conn *conn, h2o_req_t *req, int status)
 {
     req->input.method = req->method = h2o_iovec_init(H2O_STRLIT("GET"));
     req->input.path = req->path = h2o_iovec_init(H2O_STRLIT("/"));
@@ -291,5 +294,10 @@ void exchange_refuse_malformed(struct conn *conn, h2o_req_t *req, int status, co
     exchange->method = METHOD_OTHER;
     exchange->path = SLICE_LITERAL("");
     exchange->refusal = status;
-    exchange_refuse(exchange, status, detail);
+    return exchange;
+}
+
+void exchange_refuse_malformed(struct conn *conn, h2o_req_t *req, int status, const char *detail)
+{
+    exchange_refuse(exchange_begin_malformed(conn, req, status), status, detail);
 }

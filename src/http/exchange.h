@@ -36,6 +36,7 @@ struct exchange {
     const char *refusal_detail; /* NULL: what is usual with it */
     bool cut;                   /* we ended it: no second record */
 
+    bool discards;    /* HTTP/2: it was answered before its body had come, and takes no more of it */
     struct body body; /* unless it is req->entity, still in the connection's buffer */
 
     h2o_timeout_entry_t start; /* HTTP/2: until exchange_run_soon() has run it */
@@ -68,7 +69,9 @@ const char *exchange_client_text(struct exchange *exchange);
 void exchange_refuse(struct exchange *exchange, int status, const char *detail);
 /* The client can no longer be answered: logs the request as cut (at the deadline). */
 void exchange_log_cut(struct exchange *exchange);
-/* Answers what could not be parsed as a request at all. */
+/* For what could not be parsed as a request at all: one that is to be refused. */
+struct exchange *exchange_begin_malformed(struct conn *conn, h2o_req_t *req, int status);
+/* The same, and answers it. */
 void exchange_refuse_malformed(struct conn *conn, h2o_req_t *req, int status, const char *detail);
 /* Tells the client to come again. */
 void exchange_add_retry_after(struct exchange *exchange);

@@ -133,8 +133,8 @@ void http2_send_interim(h2o_req_t *req, int status, const h2o_header_t *headers,
     h2o_http2_conn_request_write(http2);
 }
 
-void http2_each_upload(struct server *server,
-                       void (*callback)(void *userdata, struct conn *conn, h2o_req_t *req), void *userdata)
+void http2_each_head(struct server *server,
+                     void (*callback)(void *userdata, struct conn *conn, h2o_req_t *req), void *userdata)
 {
     h2o_linklist_t *anchor = &server->context.http2._conns;
     for (h2o_linklist_t *node = anchor->next; node != anchor; node = node->next) {
@@ -143,8 +143,7 @@ void http2_each_upload(struct server *server,
             if (!kh_exist(http2->streams, i))
                 continue;
             h2o_http2_stream_t *stream = kh_val(http2->streams, i);
-            if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_HEADERS ||
-                stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
+            if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_HEADERS)
                 callback(userdata, conn_of_socket(http2->sock), &stream->req);
         }
     }

@@ -4,6 +4,7 @@
  *   http2.c        begins and ends it, drains it
  *   http2_read.c   stands between the socket and h2o: each frame is judged by http2_guard.c before h2o sees
  *                  it, and its consequences are accounted for after
+ *   http2_body.c   takes what DATA frames carry, so that h2o sees no body
  *   http2_watch.c  looks once a second for what does not move
  *
  * Whoever wants to know, or to hold back, what arrives does so in http2_read.c: pass() sees every frame

@@ -4,6 +4,7 @@
  * that was not judged cannot reach it, whoever started to read. */
 
 #include "http/fault.h"
+#include "http/http2_body.h"
 #include "http/http2_internal.h"
 #include "http/server_internal.h"
 
@@ -152,7 +153,15 @@ static ssize_t pass(struct http2 *http2, const struct http2_scan *scan, const ui
         return (ssize_t)scan->size;
     if (frame && frame->type == HTTP2_SETTINGS)
         settle_ended_streams(http2);
-    const ssize_t taken = http2->reader(h2o, data, scan->size, error);
+    h2o_http2_stream_t *stream =
+        frame && frame->stream ? h2o_http2_conn_get_stream(h2o, frame->stream) : NULL;
+    const bool is_body = frame && frame->type == HTTP2_DATA && http2_body_awaits(stream);
+    if (stream && frame->type == HTTP2_HEADERS)
+        http2_body_end(stream);
+    if (stream && frame->type == HTTP2_RST_STREAM)
+        http2_body_forget(stream);
+    const ssize_t taken = is_body ? http2_body_take(http2, stream, scan, data, error)
+                                  : http2->reader(h2o, data, scan->size, error);
     if (taken < 0)
         return stop_by_h2o(http2, taken, *error, size);
     if (!frame)
@@ -161,6 +170,8 @@ static ssize_t pass(struct http2 *http2, const struct http2_scan *scan, const ui
         http2->window_given += frame->increment;
     if (!frame || frame->stream == 0)
         return taken;
+    if (frame->type == HTTP2_HEADERS || frame->type == HTTP2_CONTINUATION)
+        http2_body_begin(http2, h2o_http2_conn_get_stream(h2o, frame->stream));
     const enum http2_stop why =
         note_stream(http2, frame, was_in_progress, h2o->pull_stream_ids.max_open != max_open, now);
     return why == HTTP2_GO_ON ? taken : stop_for(http2, why, size);

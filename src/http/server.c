@@ -5,6 +5,7 @@
 #include "http/access.h"
 #include "http/http1.h"
 #include "http/http2.h"
+#include "http/http2_request.h"
 #include "http/linger.h"
 #include "http/listener.h"
 #include "http/request_head.h"
@@ -50,47 +51,10 @@ void server_add_withheld(struct server *server, enum told kind, struct journal_r
 /* ---- requests of HTTP/2
  * ------------------------------------------------------------------------------------ */
 
-/* What the fields of a request are to a table of them (RFC 9113 6.5.2): that is what the setting limits that
- * we announce. */
-static bool is_within_limits(const struct gateway_config *gateway, const h2o_req_t *req)
-{
-    const size_t overhead = 32;
-    size_t size = req->method.len + req->path.len + req->authority.len;
-
-    for (size_t i = 0; i < req->headers.size; i++)
-        size += req->headers.entries[i].name->len + req->headers.entries[i].value.len + overhead;
-    return size <= gateway->max_head_size && req->headers.size <= gateway->max_headers;
-}
-
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
-    struct conn *conn = conn_of(req->conn);
-
-    if (!is_within_limits(server_gateway(conn->server), req)) {
-        exchange_refuse_malformed(conn, req, 431,
-                                  "The request's head has too many fields, or too long ones.");
-        return 0;
-    }
-    struct exchange *exchange = exchange_begin(conn, req);
-    enum head_error error = request_head_judge_line(slice_of_iovec(req->method), slice_of_iovec(req->path),
-                                                    slice_of_iovec(req->authority));
-
-    if (error != HEAD_OK)
-        exchange_refuse(exchange, head_error_status(error), head_error_text(error));
-    else if (req->entity.len > exchange_max_body(exchange) && !exchange->refusal)
-        exchange_refuse(exchange, 413, "The request's body is larger than is accepted here.");
-    else
-        exchange_run_soon(exchange);
+    http2_request_run(req);
     return 0;
-}
-
-static uint64_t largest_body(const struct config *config)
-{
-    uint64_t largest = 0;
-    for (size_t i = 0; i < config->n_listeners; i++)
-        largest = MAX(largest, config->listeners[i].max_body_size);
-    largest = MAX(largest, config->gateway.max_body_size);
-    return largest;
 }
 
 /* Beyond a size h2o puts its buffers into sparse files that it maps, and a full disk would be SIGBUS. Nothing
@@ -102,13 +66,10 @@ void server_prepare(void)
 
 static void init_h2o(struct server *server)
 {
-    uint64_t body = largest_body(server->options.config);
-
     h2o_config_init(&server->globalconf);
     server->globalconf.server_name = h2o_iovec_init(NULL, 0);
     server->globalconf.http2.idle_timeout = INT32_MAX; /* http2_watch.c's to say */
-    /* A body a little over the limit is taken, so that it can be answered with 413; over this it is reset. */
-    server->globalconf.max_request_entity_size = body > SIZE_MAX / 2 ? SIZE_MAX / 2 : body + body / 4 + 65536;
+    server->globalconf.max_request_entity_size = 0;    /* it sees none: http2_body.c takes them */
     server->globalconf.http1.upgrade_to_http2 = 0;
     server->hostconf =
         h2o_config_register_host(&server->globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
@@ -288,7 +249,7 @@ bool server_adopt(struct server *server, const struct moving_connection *connect
     return false;
 }
 
-static void cut_upload(void *userdata, struct conn *conn, h2o_req_t *req)
+static void cut_head(void *userdata, struct conn *conn, h2o_req_t *req)
 {
     size_t *n = userdata;
     access_cut(conn->server, NULL, req);
@@ -306,7 +267,7 @@ size_t server_cut(struct server *server)
             n++;
         }
     }
-    http2_each_upload(server, cut_upload, &n);
+    http2_each_head(server, cut_head, &n);
     list_for_each_safe (node, &server->conns) {
         struct conn *conn = list_entry(node, struct conn, link);
         if (conn->kind == CONN_HTTP1 && conn->busy && conn->n_exchanges == 0) {

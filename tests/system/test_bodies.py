@@ -9,6 +9,7 @@ import resource
 import select
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -83,6 +84,16 @@ def post_http2(service, data, headers=(), path="/x"):
         return client.read_response(client.request("POST", path, headers, body=data))
 
 
+def read_early_response(client, stream):
+    """The whole response to a request that was not, and the error code by which the client is told to stop."""
+    response = client.read_response(stream)
+    assert response.ended
+    client.read_until(lambda: response.reset is not None)
+    # What the client was sending meanwhile may be answered by more of them.
+    first = next(f for f in client.frames if (f.kind, f.stream) == (h2.RST_STREAM, stream))
+    return response, int.from_bytes(first.payload, "big")
+
+
 def unnamed_files(service):
     """The files without a name that it has open where bodies go to, or would by h2o's default."""
     folders = (str(service.directory / "spool"), "/tmp/h2o")
@@ -124,11 +135,17 @@ def assert_clean(service, spool):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_body_arrives_unchanged(gateway, spool, size):
     data = body_of(size)
-    with gateway.connect() as client:
-        for response in (post(client, data), post_chunked(client, data), post(client, data)):
+    with gateway.connect() as client, h2.Connection(gateway.address()) as client2:
+        for response in (
+            post(client, data),
+            post_chunked(client, data),
+            post(client, data),
+            client2.read_response(client2.request("POST", "/x", body=data)),
+            client2.read_response(client2.request("POST", "/x", [("content-length", str(size))], body=data)),
+        ):
             assert (response.status, response.body) == (200, digest(data))
             assert response.headers.get("X-Length") == str(size)
-    assert metric(gateway, "request_bodies_spilled_total") == (3 if size > MEMORY else 0)
+    assert metric(gateway, "request_bodies_spilled_total") == (5 if size > MEMORY else 0)
     assert_clean(gateway, spool)
 
 
@@ -164,6 +181,73 @@ def test_a_body_may_come_byte_by_byte(gateway):
             assert client.read_response().body == digest(data)
 
 
+def test_http2_bodies_may_be_padded_interleaved_and_followed_by_trailers(gateway, spool):
+    bodies = [body_of(MEMORY + 5), body_of(MEMORY // 2), body_of(2 * MEMORY)[::-1]]
+    with h2.Connection(gateway.address()) as client:
+        streams = [client.request("POST", "/x", end=False) for _ in bodies]
+        for at in range(0, 2 * MEMORY, 5000):
+            for stream, data in zip(streams, bodies):
+                if piece := data[at : at + 5000]:
+                    client.send_frame(h2.DATA, h2.PADDED, stream, b"\x64" + piece + bytes(100))
+        for number, (stream, data) in enumerate(zip(streams, bodies)):
+            if number == 0:
+                client.send_frame(h2.DATA, h2.END_STREAM, stream)
+            elif number == 1:
+                client.send_frame(h2.DATA, h2.END_STREAM | h2.PADDED, stream, b"\x02\0\0")
+            else:
+                client.send_frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, stream, h2.encode_headers([("x-sum", "1")]))
+            assert client.read_response(stream).body == digest(data)
+    assert_clean(gateway, spool)
+
+
+@pytest.mark.parametrize("said, sent, trailers", [(10, 9, False), (10, 11, False), (0, 1, False), (10, 9, True), (10, 0, True),
+                                                  (MEMORY * 2, MEMORY * 2 - 1, False)])
+def test_http2_resets_a_body_that_is_not_as_long_as_was_said(gateway, app, spool, said, sent, trailers):
+    with h2.Connection(gateway.address()) as client:
+        stream = client.request("POST", "/x", [("content-length", str(said))], end=False)
+        if sent:
+            client.send_data(stream, body_of(sent), end=not trailers)
+        if trailers:
+            client.send_frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, stream, h2.encode_headers([("x-sum", "1")]))
+        assert client.read_response(stream).reset == h2.PROTOCOL_ERROR
+        assert client.get("/y").status == 200
+    assert app.seen == ["/y"]
+    assert_clean(gateway, spool)
+
+
+def test_http2_refuses_before_the_body_has_come(service, app, spool):
+    """By what the head says; and as soon as there is too much. What still comes is thrown away."""
+    serve(service, [app.target], gateway=gateway_options(), route="Methods=GET POST\nMaxBodySize=100K")
+    with h2.Connection(service.address()) as client:
+        for method, headers, status in (("POST", [("content-length", "102401")], 413), ("PUT", [], 405), ("POST", [], 413)):
+            stream = client.request(method, "/x", headers, end=False)
+            if (method, headers) == ("POST", []):
+                client.send_data(stream, body_of(100 * KIB + 1))
+            response, reset = read_early_response(client, stream)
+            assert (response.status, reset) == (status, h2.NO_ERROR)
+            client.send_data(stream, body_of(1000), end=True)  # that was still on its way
+            assert client.read_response(client.request("POST", "/ok", body=b"abc")).body == digest(b"abc")
+    assert app.seen == ["/ok"] * 3
+    assert_clean(service, spool)
+
+
+def test_a_large_http2_upload_passes_through_its_windows(gateway, app, spool):
+    """More than twice what the windows are; and nothing of it is mapped, or in memory."""
+    app.shut()
+    size = 40 * MIB
+    data = body_of(size)
+    with h2.Connection(gateway.address(), timeout=60) as client:
+        before = resident(gateway)
+        stream = client.request("POST", "/x", body=data)
+        app.wait(1, 60)
+        assert resident(gateway, "VmHWM") - before < 8 * MIB
+        assert metric(gateway, "request_body_disk_bytes") == size
+        assert not mapped_files(gateway)
+        app.open()
+        assert client.read_response(stream).body == digest(data)
+    assert_clean(gateway, spool)
+
+
 def test_without_memory_every_body_that_does_not_come_with_its_head_goes_to_disk(service, app, spool):
     serve(service, [app.target], gateway="BodyMemorySize=0")
     data = body_of(100)
@@ -190,6 +274,17 @@ def test_a_body_on_disk_has_no_name_and_is_not_mapped(gateway, app, spool):
         assert metric(gateway, "request_body_memory_bytes") == 0
         app.open()
         assert client.read_response().body == digest(data)
+    assert_clean(gateway, spool)
+
+
+@pytest.mark.parametrize("how", ["reset", "end"])
+def test_nothing_is_left_of_an_http2_stream_that_ends(gateway, app, spool, how):
+    with h2.Connection(gateway.address()) as client:
+        stream = client.request("POST", "/x", body=body_of(MIB), end=False)
+        h1.eventually(lambda: metric(gateway, "request_body_disk_bytes") == MIB)
+        if how == "reset":
+            client.send_reset(stream)
+            assert client.get("/y").status == 200
     assert_clean(gateway, spool)
 
 
@@ -320,11 +415,17 @@ def upload_is_refused(service, size, reason):
         with service.connect() as other:
             assert post(other, small).body == digest(small)
             assert other.get("/y").status == 200
+        with h2.Connection(service.address()) as client2:
+            stream = client2.request("POST", "/x", body=data, end=False)
+            other = client2.request("POST", "/y", body=small)
+            assert client2.read_response(other).body == digest(small)
+            response, reset = read_early_response(client2, stream)
+            assert (response.status, response.headers.get("retry-after"), reset) == (503, "1", h2.NO_ERROR)
         slow.send(body_of(MEMORY)[-1:])
         assert slow.read_response().body == digest(body_of(MEMORY))
     line = service.wait_for_line("no room for a request's body")
     assert f"folder={service.environment['TMPDIR']} reason={reason}" in line, line
-    assert metric(service, "request_bodies_refused_total") == 1
+    assert metric(service, "request_bodies_refused_total") == 2
 
 
 @pytest.mark.parametrize("name", ["EFBIG", "ENOENT"])
@@ -368,6 +469,8 @@ def test_the_bound_over_all_is_met_with_503_and_passes(service, app, spool):
             assert not response.informational
             assert (response.status, response.headers.get("Retry-After")) == (503, "1")
             client.assert_closed()
+        assert post_http2(service, piece).status == 503
+        assert post_http2(service, piece, [("content-length", str(len(piece)))]).status == 503
         client = stack.enter_context(service.connect())
         assert post(client, piece[:100]).body == digest(piece[:100])
         for client in slow:
@@ -375,7 +478,7 @@ def test_the_bound_over_all_is_met_with_503_and_passes(service, app, spool):
             assert client.read_response().body == digest(piece)
     line = service.wait_for_line("MaxBufferedSize= is reached")
     assert "peer=" in line, line
-    assert metric(service, "request_bodies_refused_total") == 3
+    assert metric(service, "request_bodies_refused_total") == 5
     with service.connect() as client:
         assert post(client, piece).body == digest(piece)
     assert_clean(service, spool)
@@ -403,3 +506,35 @@ def test_memory_stays_bounded_with_many_large_uploads(service, spool):
         late.close()
     assert resident(service, "VmHWM") - before < n * MEMORY + 16 * MIB
     assert_clean(service, spool)
+
+
+@pytest.mark.parametrize("protocol", ["http/1", "http/2"])
+def test_a_response_that_is_not_read_is_not_piled_up(service, protocol):
+    """The app sends as fast as it can; the client takes nothing of it for a while."""
+    size, sent = 256 * MIB, [0]
+    piece = bytes(MIB)
+
+    def pour(connection, _request):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // MIB):
+            connection.send(piece)
+            sent[0] += MIB
+
+    app = App(service.directory / "app.sock", answer=pour)
+    serve(service, [app.target])
+    client = h2.Connection(service.address(), window_updates=False) if protocol == "http/2" else service.connect()
+    before = resident(service)
+    client.request("GET", "/x")
+    app.wait(1)
+    h1.eventually(lambda: settled(lambda: sent[0]))
+    assert sent[0] < 16 * MIB
+    assert resident(service, "VmHWM") - before < 8 * MIB
+    client.close()
+    app.close()
+
+
+def settled(value):
+    """Whether it has been the same for a tenth of a second."""
+    before = value()
+    time.sleep(0.1)
+    return value() == before
