@@ -142,6 +142,12 @@ static void run(struct admin *admin, const struct admin_verb *verb, const struct
     }
 }
 
+bool admin_is_operator(void *userdata, const struct credentials *peer)
+{
+    const struct admin *admin = userdata;
+    return access_is_operator(&admin->options.owner, peer);
+}
+
 void admin_handle(void *userdata, const struct handler_request *request, struct handler_reply *reply)
 {
     struct admin *admin = userdata;

@@ -100,5 +100,7 @@ struct admin;
 struct admin *admin_new(const struct admin_options *options);
 /* Accepts NULL, returns NULL. */
 struct admin *admin_free(struct admin *admin);
+/* Whether a client may change something (see admin/access.h). */
+bool admin_is_operator(void *admin, const struct credentials *peer);
 /* A request_handler; userdata is the struct admin. */
 void admin_handle(void *admin, const struct handler_request *request, struct handler_reply *reply);

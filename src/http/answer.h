@@ -6,7 +6,5 @@
 void answer_respond(struct exchange *exchange);
 void answer_redirect(struct exchange *exchange);
 void answer_static(struct exchange *exchange);
-/* By the server's handler (the admin API). */
-void answer_handler(struct exchange *exchange);
-/* The request of a deferred answer is going away. Accepts NULL. */
-void answer_forget(struct handler_ticket *ticket);
+/* Sends a body that outlives the request, behind the head that was made. */
+void answer_send_body(struct exchange *exchange, const char *body, size_t size);

@@ -4,6 +4,7 @@
 
 #include "http/fault.h"
 #include "http/client_certificate.h"
+#include "http/handled.h"
 #include "http/http1.h"
 #include "http/http2.h"
 #include "http/linger.h"
@@ -67,9 +68,7 @@ static void on_close(void *data)
     timer_stop(&conn->timer);
     list_unlink(&conn->link);
     server_count_connections(conn->server, -1);
-    if (conn->credentials)
-        credentials_deinit(conn->credentials);
-    free(conn->credentials);
+    handled_forget(conn);
     if (conn->linger_fd >= 0)
         linger_start(conn->server, TAKE_FD(conn->linger_fd));
     client_certificate_free(conn->certificate);
@@ -163,7 +162,9 @@ void conn_accepted(struct server *server, const struct server_socket *origin, in
     if (peer->family != IP_UNIX)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     struct conn *conn = conn_new(server, origin, fd, peer);
-    if (origin->tls) {
+    if (server->options.handler && !handled_admits(conn)) {
+        h2o_socket_close(conn->sock);
+    } else if (origin->tls) {
         server_timer_start(server, &conn->timer, server_gateway(server)->handshake_timeout);
         h2o_socket_ssl_handshake(conn->sock, tls_config_ssl(origin->tls), NULL, on_handshake);
     } else {

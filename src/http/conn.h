@@ -39,6 +39,7 @@ struct conn {
     void *protocol;                  /* what the kind has: http1.c's object, http2.c's, or the tunnel */
     struct timer timer;              /* of the handshake */
     struct credentials *credentials; /* NULL before conn_credentials() */
+    bool is_common;                  /* it may not take one of the last places */
     struct ip_address peer;          /* the socket's other end */
     bool is_trusted_proxy;           /* what it says of the clients of its requests is believed */
     struct ip_address client; /* on whose behalf it speaks: the peer itself, where nobody says otherwise */

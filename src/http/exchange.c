@@ -4,6 +4,7 @@
 #include "http/answer.h"
 #include "http/forwarding.h"
 #include "http/http2.h"
+#include "http/handled.h"
 #include "http/problem.h"
 #include "http/proxy.h"
 #include "http/rate_limit.h"
@@ -21,7 +22,7 @@ static void on_dispose(void *p)
     if (exchange->discards)
         http2_stop_upload(exchange->req);
     proxy_dispose(exchange->proxy);
-    answer_forget(exchange->ticket);
+    handled_dispose(exchange);
     access_end(exchange);
     body_deinit(&exchange->body);
     list_unlink(&exchange->link);
@@ -56,6 +57,7 @@ static struct exchange *exchange_new(struct conn *conn, h2o_req_t *req)
     *exchange = (struct exchange){.req = req, .conn = conn, .server = server, .began = now_monotonic()};
     body_init(&exchange->body, NULL, 0);
     exchange->taken_at = exchange->began;
+    list_init(&exchange->handled_link);
     list_append(&server->exchanges, &exchange->link);
     server->n_exchanges++;
     server_note_requests(server);
@@ -212,7 +214,7 @@ void exchange_run(struct exchange *exchange)
         return;
     }
     if (exchange->server->options.handler) {
-        answer_handler(exchange);
+        handled_run(exchange);
         return;
     }
     switch (exchange->route->kind) {

@@ -44,7 +44,9 @@ struct exchange {
     usec_t taken_at;           /* … and when it was last seen to, or had no need */
 
     struct forwarding *forwarding; /* NULL unless a trusted proxy sent it */
+    struct list handled_link;      /* in server->handled, while it waits for the handler */
     struct handler_ticket *ticket; /* while a handler owes the answer */
+    struct strbuf reply;           /* … and its body */
     struct proxy *proxy;           /* NULL unless an upstream is asked */
     unsigned tries;
     const struct upstream_config *upstream;

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include "http/access.h"
+#include "http/handled.h"
 #include "http/http1.h"
 #include "http/http2.h"
 #include "http/http2_request.h"
@@ -149,6 +150,7 @@ int server_new(struct server **ret, const struct server_options *options)
     list_init(&server->conns);
     list_init(&server->exchanges);
     list_init(&server->lingering);
+    handled_init(server);
     server->n_listeners = options->n_sockets;
     if (getrandom(&server->id_prefix, sizeof(server->id_prefix), 0) != sizeof(server->id_prefix))
         server->id_prefix = now_realtime() ^ ((uint64_t)options->index << 56);
@@ -180,6 +182,7 @@ struct server *server_free(struct server *server)
     linger_end_all(server);
     loop_timer_free(server->http2_timer);
     timer_stop(&server->http2_watch);
+    handled_deinit(server);
     free_upstreams(server);
     h2o_context_dispose(&server->context);
     h2o_config_dispose(&server->globalconf);

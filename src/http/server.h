@@ -38,7 +38,10 @@ struct server_options {
     struct rate_limits *rate_limits; /* of the process; NULL with a handler */
     const struct server_socket *sockets;
     size_t n_sockets;
-    request_handler handler; /* NULL: route and proxy */
+    request_handler handler; /* NULL: route and proxy; otherwise what follows is set, too */
+    /* So many connections are there at once; of those whose clients are not privileged, max_common. */
+    size_t max_connections, max_common;
+    bool (*is_privileged)(void *userdata, const struct credentials *peer);
     void *userdata;
 };
 

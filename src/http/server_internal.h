@@ -40,6 +40,11 @@ struct server {
     size_t n_conns, n_busy, n_exchanges, n_tunnels, n_lingering;
     struct flight_slot *flight; /* where they are told; NULL before it accepts, and when there is none */
 
+    struct list handled; /* requests that wait for the handler, the first come first */
+    struct loop_timer *handled_timer;
+    size_t reply_size; /* bytes of what it has answered, and that is not written yet */
+    size_t n_common;   /* connections of those who are not privileged */
+
     struct client_context *client_context;
     struct server_upstream *upstreams; /* by index */
 
