@@ -95,6 +95,16 @@ void gateway_begin_flight(struct gateway *gateway)
             config->gateway.state_directory, strerrordesc_np(-r));
 }
 
+static void tell_expiry(struct gateway *gateway)
+{
+    const struct plan *plan = &gateway->plan;
+    for (size_t i = 0; i < plan->config->n_listeners; i++) {
+        const struct listener_config *listener = &plan->config->listeners[i];
+        for (size_t j = 0; plan->tls[i] && j < listener->n_certificates; j++)
+            metrics_certificate_expires(gateway->metrics, listener, j, tls_config_expires(plan->tls[i], j));
+    }
+}
+
 static int build_workers(struct gateway *gateway)
 {
     const struct crew_options options = {
@@ -168,6 +178,7 @@ int gateway_build(struct gateway *gateway)
     gateway->wedged = config->gateway.threads;
     gateway->snapshot = snapshot_new(gateway->descriptors, config->gateway.threads);
     gateway->metrics = metrics_new(config, config->gateway.threads);
+    tell_expiry(gateway);
     gateway->rate_limits = rate_limits_new(config);
     build_roster(gateway);
     int r = loop_new(&gateway->loop);

@@ -219,6 +219,12 @@ const struct metric_family metric_families[_METRIC_MAX] = {
         {DIMENSION_TARGET},
     },
 
+    [METRIC_CERTIFICATE_EXPIRY] = {
+        "holdfast_certificate_expiry_time_seconds", METRIC_GAUGE,
+        "When a certificate of a listener expires, in seconds since the epoch.",
+        {DIMENSION_CERTIFICATE},
+    },
+
     [METRIC_BUILD_INFO] = {
         "holdfast_build_info", METRIC_GAUGE, "Always 1; the label tells the version.",
         .read = read_build_info,

@@ -33,6 +33,7 @@ enum metric {
     METRIC_HELD_BYTES,
     METRIC_TARGET_READY,
     METRIC_BREAKER_STATE,
+    METRIC_CERTIFICATE_EXPIRY,
     _METRIC_COUNTED_MAX,
 
     METRIC_BUILD_INFO = _METRIC_COUNTED_MAX,
@@ -81,6 +82,7 @@ enum metric_dimension {
     DIMENSION_UPSTREAM,
     DIMENSION_TARGET, /* of an upstream: gives two labels */
     DIMENSION_OUTCOME,
+    DIMENSION_CERTIFICATE, /* of a listener: gives two labels */
     DIMENSION_FAULT,
     _DIMENSION_MAX,
 };

@@ -92,6 +92,8 @@ void layout_init(struct metrics_layout *layout, const struct config *config)
     layout->n_values[DIMENSION_OUTCOME] = _METRICS_TRY_MAX;
     layout->n_values[DIMENSION_FAULT] = _CLIENT_FAULT_MAX;
     layout->n_values[DIMENSION_UPSTREAM] = config->n_upstreams;
+    for (size_t i = 0; i < config->n_listeners; i++)
+        layout->n_values[DIMENSION_CERTIFICATE] += config->listeners[i].n_certificates;
     number_routes(layout);
     number_targets(layout);
 
@@ -113,6 +115,24 @@ void layout_deinit(struct metrics_layout *layout)
     free(layout->routes);
     free(layout->targets);
     *layout = (struct metrics_layout){0};
+}
+
+size_t layout_certificate(const struct metrics_layout *layout, const struct listener_config *listener,
+                          size_t certificate)
+{
+    for (size_t i = 0; i < listener->index; i++)
+        certificate += layout->config->listeners[i].n_certificates;
+    return certificate;
+}
+
+static size_t add_certificate(const struct config *config, size_t value, struct metric_label *ret)
+{
+    const struct listener_config *listener = config->listeners;
+    for (; value >= listener->n_certificates; listener++)
+        value -= listener->n_certificates;
+    ret[0] = (struct metric_label){"listener", listener->name};
+    ret[1] = (struct metric_label){"certificate", listener->certificates[value].certificate};
+    return 2;
 }
 
 static size_t add_labels(const struct metrics_layout *layout, enum metric_dimension dimension, size_t value,
@@ -146,6 +166,8 @@ static size_t add_labels(const struct metrics_layout *layout, enum metric_dimens
     case DIMENSION_OUTCOME:
         ret[0] = (struct metric_label){"outcome", metrics_try_to_string((enum metrics_try)value)};
         return 1;
+    case DIMENSION_CERTIFICATE:
+        return add_certificate(layout->config, value, ret);
     case DIMENSION_FAULT:
         ret[0] = (struct metric_label){"fault", client_fault_to_string((enum client_fault)value)};
         return 1;

@@ -45,6 +45,9 @@ static inline size_t layout_route(const struct metrics_layout *layout, const str
     return route ? layout->route_values[route->index] : layout->n_values[DIMENSION_ROUTE] - 1;
 }
 
+/* The value of DIMENSION_CERTIFICATE for a listener's certificate with this index. */
+size_t layout_certificate(const struct metrics_layout *layout, const struct listener_config *listener,
+                          size_t certificate);
 static inline size_t layout_target(const struct metrics_layout *layout,
                                    const struct upstream_config *upstream, const struct target_config *target)
 {

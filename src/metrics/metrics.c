@@ -213,6 +213,13 @@ void metrics_set_target(struct metrics *metrics, const struct upstream_config *u
     set(metrics, METRIC_BREAKER_STATE, t, breaker);
 }
 
+void metrics_certificate_expires(struct metrics *metrics, const struct listener_config *listener,
+                                 size_t certificate, usec_t expires)
+{
+    set(metrics, METRIC_CERTIFICATE_EXPIRY, layout_certificate(&metrics->layout, listener, certificate),
+        expires / USEC_PER_SEC);
+}
+
 void metrics_client_fault(struct metrics_shard *shard, const struct listener_config *listener,
                           enum client_fault fault)
 {

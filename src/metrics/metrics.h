@@ -93,6 +93,9 @@ void metrics_set_held(struct metrics *metrics, const struct upstream_config *ups
 /* `breaker`: 0 closed, 1 half-open, 2 open. */
 void metrics_set_target(struct metrics *metrics, const struct upstream_config *upstream,
                         const struct target_config *target, bool ready, unsigned breaker);
+/* `expires`: CLOCK_REALTIME, of the listener's certificate with this index. */
+void metrics_certificate_expires(struct metrics *metrics, const struct listener_config *listener,
+                                 size_t certificate, usec_t expires);
 
 /* Sums over all shards, with what was inherited (transfer.h). */
 struct metrics_totals {

@@ -278,6 +278,14 @@ def test_warnings(service, tmp_path, what, told):
     service.wait_for_line(told)
 
 
+def test_expiry_is_a_metric(service, tmp_path):
+    certificate = start(service, tmp_path)
+    end = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-enddate"], capture_output=True, text=True, check=True)
+    expires = ssl.cert_time_to_seconds(end.stdout.strip().partition("=")[2])
+    m = exposition.Exposition(service.admin("GET", "/metrics").text)
+    assert m.value("holdfast_certificate_expiry_time_seconds", listener="https", certificate=certificate) == expires
+
+
 # --- what only costs time -----------------------------------------------------------------------------------------
 
 
