@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+import threading
 import time
 from concurrent import futures
 import xml.etree.ElementTree as ElementTree
@@ -67,8 +69,22 @@ def without_address_randomisation():
     return prefix if run([*prefix, "true"], 10, check=False).returncode == 0 else []
 
 
+# Under valgrind; an error is an exit status that nobody expects, and a definite leak is an error.
+VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+            "--show-leak-kinds=definite", "--trace-children=yes", "--num-callers=20",
+            f"--suppressions={SOURCE}/tests/valgrind.supp"]
+# Of the system tests, what goes through most of the code in the least time: what no client should send, HTTP/1 at its
+# edges, and what becomes of requests when a generation or its predecessor dies. `tests/run valgrind-system` has the rest.
+VALGRIND_TESTS = ["test_whole.py", "test_framing.py", "test_crash.py"]
+
+
 def built(name):
     """Builds one way, once; returns its folder."""
+    with built.locks[name]:
+        return build(name)
+
+
+def build(name):
     directory = BUILD / name
     if name not in built.done:
         options = [*BUILDS[name], "-Dtests=enabled", "-Dhooks=true"]
@@ -83,6 +99,7 @@ def built(name):
 
 
 built.done = set()
+built.locks = {name: threading.Lock() for name in BUILDS}
 
 
 def junit(path):
@@ -99,13 +116,14 @@ def junit(path):
     return results
 
 
-def meson_tests(name, suite):
+def meson_tests(name, suite, wrapper=(), patience=3):
     directory = built(name)
-    wrapper = without_address_randomisation() if name in ("asan", "tsan") else []
+    wrapper = wrapper or (without_address_randomisation() if name in ("asan", "tsan") else [])
     for log in directory.glob("meson-logs/testlog*.json"):
         log.unlink()
     done = run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", "--suite", suite,
-                "--timeout-multiplier", "3", *(["--wrapper", " ".join(wrapper)] if wrapper else [])], 900, check=False)
+                "--timeout-multiplier", patience, *(["--wrapper", " ".join(wrapper)] if wrapper else [])], 900,
+               check=False)
     results = Results()
     # The name of the log has that of the wrapper in it.
     logs = [log.read_text() for log in directory.glob("meson-logs/testlog*.json")]
@@ -122,12 +140,13 @@ def meson_tests(name, suite):
     return results
 
 
-def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=900, processes=1):
+def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=900, processes=1, files=()):
+    tests = [SOURCE / "tests" / directory / file for file in files] or [SOURCE / "tests" / directory]
     report = BUILD / f"{directory}-{Path(build).name}.xml"
     report.unlink(missing_ok=True)
     done = run([*wrapper, "/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
                 f"--junit-xml={report}", *(["-n", processes, "--dist", "loadfile"] if processes > 1 else []),
-                SOURCE / "tests" / directory, *arguments], timeout, check=False,
+                *tests, *arguments], timeout, check=False,
                environment={"HOLDFAST_BUILD": str(build), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
     if not report.exists():
         raise Failure(done.stdout)
@@ -139,6 +158,11 @@ def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=9
         if 0 < len(failed) == results.failed <= FEW and not arguments:
             return once_more(results, failed, build, environment, wrapper, timeout)
     return results
+
+
+def under_valgrind(files=(), timeout=900):
+    return pytest("system", built("normal"), files=files, timeout=timeout, processes=2, environment={
+        "HOLDFAST_UNDER": shlex.join(VALGRIND), "HOLDFAST_PATIENCE": "6", "HOLDFAST_FUZZ_INPUTS": "2000"})
 
 
 # So many failures of hundreds of tests may be the neighbours': a shared machine stalls a process for seconds.
@@ -209,6 +233,11 @@ LAYERS = {
                [(name, lambda name=name: pytest("system", built(name), processes=2,
                                                      wrapper=without_address_randomisation()))
                 for name in ("normal", "asan", "tsan")]),
+    "valgrind": ("unit tests, and the most telling system tests, under valgrind",
+                 [("unit", lambda: meson_tests("normal", "unit", VALGRIND, patience=20)),
+                  ("system", lambda: under_valgrind(VALGRIND_TESTS))]),
+    "valgrind-system": ("all system tests under valgrind, which takes half an hour; only when asked for",
+                        [("all", lambda: under_valgrind(timeout=7200))]),
     "package": ("the Debian package builds, and runs its unit tests",
                 [("dpkg-buildpackage", lambda: one(package))]),
     "machine": ("the package on a booted Debian with its real systemd",
@@ -224,11 +253,11 @@ LAYERS = {
 
 
 def parse():
-    listing = "\n".join(f"  {name:10}{what}" for name, (what, _) in LAYERS.items())
+    listing = "\n".join(f"  {name:17}{what}" for name, (what, _) in LAYERS.items())
     parser = argparse.ArgumentParser(prog="tests/run", formatter_class=argparse.RawDescriptionHelpFormatter,
                                      description="Builds everything and runs the tests.",
                                      epilog="layers:\n" + listing)
-    parser.add_argument("layer", nargs="*", metavar="LAYER", help="only these [all]")
+    parser.add_argument("layer", nargs="*", metavar="LAYER", help="only these [all but those that say otherwise]")
     options = parser.parse_args()
     for name in options.layer:
         if name not in LAYERS:
@@ -236,8 +265,10 @@ def parse():
     return options.layer
 
 
+ON_REQUEST = {"valgrind-system"}
+
 # These mostly wait: their parts run side by side.
-SIDE_BY_SIDE = {"system": ("asan", "normal", "tsan")}
+SIDE_BY_SIDE = {"system": ("asan", "normal", "tsan"), "valgrind": ("system", "unit")}
 
 
 def measure(name, part, act):
@@ -272,7 +303,7 @@ def main():
     lines = []
     began = time.monotonic()
     BUILD.mkdir(parents=True, exist_ok=True)
-    for name in chosen or LAYERS:
+    for name in chosen or [name for name in LAYERS if name not in ON_REQUEST]:
         for results, line in run_layer(name):
             lines.append(line)
             total.add(results)

@@ -13,6 +13,9 @@ import socket
 import ssl
 import time
 
+# Programs under valgrind take their time: every timeout is that much longer.
+PATIENCE = float(os.environ.get("HOLDFAST_PATIENCE", "1"))
+
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\x20-\x7e]*)")
 REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP/1\.1")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.S)
@@ -97,7 +100,7 @@ class Peer:
     def __init__(self, sock, timeout):
         self.sock = sock
         self.buffer = bytearray()
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(timeout and timeout * PATIENCE)
 
     def __enter__(self):
         return self
@@ -222,11 +225,11 @@ class Connection(Peer):
         if family is None:
             family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.settimeout(timeout)
+        sock.settimeout(timeout * PATIENCE)
         if source:
             sock.bind((source, 0))
         # A Unix socket whose queue is full says so at once to a socket with a timeout, instead of waiting.
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while True:
             try:
                 sock.connect(address)
@@ -361,7 +364,7 @@ def json(response):
 
 def eventually(condition, timeout=10, every=0.01):
     """Waits for a condition that has no event of its own. Fails when it does not come true."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while not (result := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"not true within {timeout} s: {condition}")

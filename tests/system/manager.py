@@ -20,6 +20,7 @@ import os
 import pathlib
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -31,11 +32,15 @@ import time
 import h1
 import own_unit
 
-SANITIZER = re.compile(r"(Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer|runtime error: ")
+SANITIZER = re.compile(r"(Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer|runtime error: |^==\d+== ")
 # Where stderr is no terminal and not the journal, a record is a line "notice: message (field=value …)".
 ORDINARY = re.compile(r"(\d\d:\d\d:\d\d\.\d{3} )?(notice|info|debug): ")
 # Without a real systemd there is no bus to ask.
 NO_BUS = r"warning: cannot ask systemd for (TimeoutStopSec=|the state of units)"
+
+# What the programs are run under (valgrind and its options), and how much longer than usual they are waited for then.
+UNDER = shlex.split(os.environ.get("HOLDFAST_UNDER", ""))
+PATIENCE = h1.PATIENCE
 
 SD_LISTEN_FDS_START = 3
 HIGH = 200  # descriptors are parked from here on, out of the way of those that are passed
@@ -152,7 +157,7 @@ class Service:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="hf-"))  # short: paths of Unix sockets are
         self.config_path = self.directory / "holdfast.conf"
         self.sockets = []  # of (name, socket)
-        self.allowed = [NO_BUS]
+        self.allowed = [NO_BUS, r"--\d+-- "]  # so valgrind tells of a system call that it does not know
         self.expected_status = 0
         self.environment = {}
         self.pid = None  # of the main process
@@ -236,7 +241,7 @@ class Service:
         self.stderr = Log()
         read, write = os.pipe()
         # LISTEN_PID is the process itself; a shell that executes it is the simplest way to know it beforehand.
-        command = ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', str(self.binary)]
+        command = ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', *UNDER, str(self.binary)]
         command += [str(a) for a in (arguments or ("--config", self.config_path))]
         with contextlib.ExitStack() as parked:
             fds = []
@@ -273,7 +278,7 @@ class Service:
         def wanted(message):
             return any(line.startswith(assignment) for line in message.lines)
 
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while True:
             running = self.is_running()
             found = self.notifications.wait(wanted, min(0.1, max(0, deadline - time.monotonic())), after)
@@ -295,7 +300,7 @@ class Service:
     def wait_for_line(self, pattern, timeout=10, after=0):
         """The first line on stderr that the pattern is found in, which is then no surprise either."""
         self.allow(".*" + pattern)
-        found = self.stderr.wait(re.compile(pattern).search, timeout, after)
+        found = self.stderr.wait(re.compile(pattern).search, timeout * PATIENCE, after)
         if found is None:
             raise Failure(f"waiting for a line /{pattern}/\n{self.text()}")
         return found
@@ -317,7 +322,7 @@ class Service:
         """Waits for the end of the main process. Its exit status; negative when a signal ended it."""
         if self._pidfd is None:
             return self.status
-        if not select.select([self._pidfd], [], [], timeout)[0]:
+        if not select.select([self._pidfd], [], [], timeout * PATIENCE)[0]:
             raise Failure(f"it did not end within {timeout} s\n{self.text()}")
         with self._following:
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -415,7 +420,7 @@ class Service:
 
     def wait_former(self, timeout=10, but=0):
         """Waits until all but so many of the replaced generations have ended."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while len(self.draining()) > but:
             left = deadline - time.monotonic()
             with self._following:
@@ -429,7 +434,7 @@ class Service:
     def ctl(self, *arguments, timeout=30):
         """Runs holdfastctl on the admin socket."""
         command = [find_holdfastctl(), "--admin", self.admin_address(), *arguments]
-        return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout)
+        return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout * PATIENCE)
 
     def reload(self, timeout=30):
         """A reload that must succeed; the pid of the new main process."""

@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+import manager
+
 BUILD = pathlib.Path(os.environ.get("HOLDFAST_BUILD", pathlib.Path(__file__).parents[2] / "build"))
 DRIVER = BUILD / "tests" / "system" / "client-driver"
 TIMEOUT = 20
@@ -131,7 +133,7 @@ class Server:
 class Driver:
     def __init__(self, address, **options):
         words = [f"{name}={value}" for name, value in options.items()]
-        self.process = subprocess.Popen([DRIVER, *words, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*manager.UNDER, DRIVER, *words, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         self.descriptors = self.ask("state")["descriptors"]
 

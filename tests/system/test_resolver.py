@@ -18,6 +18,7 @@ import time
 
 import pytest
 
+import manager
 import nameserver
 from nameserver import a, aaaa, cname, srv
 
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.hooks
 
 class Driver:
     def __init__(self, **environment):
-        self.process = subprocess.Popen([DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*manager.UNDER, DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
         self.done = queue.Queue()
         self.answers = {}

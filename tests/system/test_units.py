@@ -12,6 +12,7 @@ import time
 import pytest
 
 import bus as dbus
+import manager
 
 BUILD = pathlib.Path(os.environ.get("HOLDFAST_BUILD", pathlib.Path(__file__).parents[2] / "build"))
 DRIVER = BUILD / "tests" / "system" / "units-driver"
@@ -23,7 +24,7 @@ class Watch:
 
     def __init__(self, bus, *units):
         self.process = subprocess.Popen(
-            [DRIVER, *units], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [*manager.UNDER, DRIVER, *units], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         self.buffer = b""
 
