@@ -31,6 +31,17 @@ void answer_respond(struct exchange *exchange)
     answer_send_body(exchange, body, strlen(body));
 }
 
+void answer_options(struct exchange *exchange)
+{
+    h2o_req_t *req = exchange->req;
+
+    req->res.status = 204;
+    req->res.reason = problem_reason(204);
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_ALLOW, NULL,
+                   H2O_STRLIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    send_body(exchange, "", 0);
+}
+
 void answer_redirect(struct exchange *exchange)
 {
     const struct route_config *route = exchange->route;

@@ -73,6 +73,11 @@ static void split_target(struct exchange *exchange)
 {
     h2o_req_t *req = exchange->req;
     struct slice raw = slice_of_iovec(req->path);
+    if (slice_eq(raw, SLICE_LITERAL("*"))) { /* whoever parsed it saw to it that this is OPTIONS */
+        exchange->path = raw;
+        exchange->is_about_server = true;
+        return;
+    }
     const char *mark = memchr(raw.data, '?', raw.size);
 
     if (mark) {
@@ -152,7 +157,7 @@ struct exchange *exchange_begin(struct conn *conn, h2o_req_t *req)
         exchange->refusal = 400;
         exchange->refusal_detail = "The proxies on the way here contradict each other about the client.";
     }
-    if (!exchange->refusal && exchange->server->options.router)
+    if (!exchange->refusal && !exchange->is_about_server && exchange->server->options.router)
         find_route(exchange);
     if (!exchange->refusal && exchange->route && exchange->route->n_rate_limits > 0 &&
         !rate_limits_admit(exchange->server->options.rate_limits, exchange))
@@ -211,6 +216,10 @@ void exchange_run(struct exchange *exchange)
         exchange_refuse(exchange, exchange->refusal,
                         exchange->refusal_detail ? exchange->refusal_detail
                                                  : refusal_text(exchange->refusal));
+        return;
+    }
+    if (exchange->is_about_server) {
+        answer_options(exchange);
         return;
     }
     if (exchange->server->options.handler) {

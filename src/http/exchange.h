@@ -31,6 +31,7 @@ struct exchange {
     const struct route_config *route; /* NULL: none */
     struct slice rest;                /* value of the route's catch-all */
     bool has_rest;
+    bool is_about_server;       /* OPTIONS *: asks for none of its resources */
     uint32_t allowed;           /* for 405 */
     int refusal;                /* status decided before the body: 400, 403, 404, 405, 429, or 0 */
     const char *refusal_detail; /* NULL: what is usual with it */

@@ -87,6 +87,12 @@ static bool is_ours(struct slice name)
     return false;
 }
 
+/* What nobody may see in the answer to a TRACE (RFC 9110 9.3.8), beside cookies. */
+static bool is_secret(struct slice name)
+{
+    return slice_caseeq(name, SLICE_LITERAL("authorization"));
+}
+
 static struct slice header_name(const h2o_header_t *header)
 {
     return slice_make(header->orig_name ? header->orig_name : header->name->base, header->name->len);
@@ -194,14 +200,17 @@ struct slice forward_head(struct exchange *exchange)
     p = add(p, exchange->query.data ? exchange->query.data : "", exchange->query.size);
     p = add_literal(p, " HTTP/1.1\r\n");
     p = add_field(p, SLICE_LITERAL("Host"), host.size ? host : SLICE_LITERAL("localhost"));
+    const bool is_trace = exchange->method == METHOD_TRACE;
     for (size_t i = 0; i < req->headers.size; i++) {
         const h2o_header_t *header = &req->headers.entries[i];
         struct slice name = header_name(header);
-        if (!is_ours(name) && !client_certificate_owns_field(name) &&
-            !forward_is_hop_by_hop(name, connection))
-            p = add_field(p, name, slice_of_iovec(header->value));
+        if (is_ours(name) || client_certificate_owns_field(name) || forward_is_hop_by_hop(name, connection) ||
+            (is_trace && is_secret(name)))
+            continue;
+        p = add_field(p, name, slice_of_iovec(header->value));
     }
-    p = add_cookies(p, req);
+    if (!is_trace)
+        p = add_cookies(p, req);
     if (req->upgrade.len) {
         p = add_literal(p, "Connection: Upgrade\r\n");
         p = add_field(p, SLICE_LITERAL("Upgrade"), slice_of_iovec(req->upgrade));

@@ -73,6 +73,8 @@ static void fill_request(struct http1 *h, const struct request_head *head)
     req->input.scheme = h->sock->ssl ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
     req->input.method = iovec_of_slice(head->method);
     req->input.path = iovec_of_slice(head->path);
+    if (head->path.data[0] == '?') /* RFC 3986 6.2.3: an empty path is "/" */
+        req->input.path = h2o_concat(&req->pool, h2o_iovec_init(H2O_STRLIT("/")), req->input.path);
     req->input.authority = iovec_of_slice(head->authority);
     req->input.query_at = req->query_at = SIZE_MAX;
     req->scheme = req->input.scheme;
@@ -126,6 +128,9 @@ static void head_is_complete(struct http1 *h, size_t end)
         memcpy(copy, bytes, size);
         error = request_head_parse(copy, size, &limits, &head);
     }
+    /* RFC 9110 7.4: what an app is told of the scheme must be true. */
+    if (error == HEAD_OK && (h->sock->ssl ? head.names_http : head.names_https))
+        error = HEAD_MISDIRECTED;
     if (error != HEAD_OK) {
         http1_refuse(h, head_error_status(error), head_error_text(error));
         return;

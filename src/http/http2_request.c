@@ -1,7 +1,7 @@
 #include "http/http2_request.h"
 
+#include "http/http2_judge.h"
 #include "http/request_body.h"
-#include "http/request_head.h"
 #include "http/server_internal.h"
 
 /* Where h2o keeps a pointer for us. */
@@ -33,14 +33,13 @@ static struct exchange *begin(struct conn *conn, h2o_req_t *req, int *ret_status
         *ret_detail = "The request's head has too many fields, or too long ones.";
         return exchange_begin_malformed(conn, req, *ret_status);
     }
-    struct exchange *exchange = exchange_begin(conn, req);
-    const enum head_error error = request_head_judge_line(
-        slice_of_iovec(req->method), slice_of_iovec(req->path), slice_of_iovec(req->authority));
+    const enum head_error error = http2_judge(conn, req);
     if (error != HEAD_OK) {
         *ret_status = head_error_status(error);
         *ret_detail = head_error_text(error);
+        return exchange_begin_malformed(conn, req, *ret_status);
     }
-    return exchange;
+    return exchange_begin(conn, req);
 }
 
 struct exchange *http2_request_begin(struct conn *conn, h2o_req_t *req, int *ret_status,
@@ -61,6 +60,10 @@ void http2_request_run(h2o_req_t *req)
         request_body_end(exchange);
     else
         exchange = http2_request_begin(conn_of(req->conn), req, &status, &detail);
+    if (!status && !http2_length_is_right(req, request_body_size(exchange))) {
+        status = head_error_status(HEAD_WRONG_CONTENT_LENGTH);
+        detail = head_error_text(HEAD_WRONG_CONTENT_LENGTH);
+    }
     if (status)
         exchange_refuse(exchange, status, detail);
     else

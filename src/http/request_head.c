@@ -120,17 +120,16 @@ static enum head_error parse_target(struct request_head *head)
         scheme = 8;
     if (scheme == 0)
         return HEAD_BAD_REQUEST_LINE; /* authority-form is CONNECT's */
+    head->names_http = scheme == 7;
+    head->names_https = scheme == 8;
     const char *from = t.data + scheme, *end = t.data + t.size, *p = from;
     while (p < end && *p != '/' && *p != '?')
         p++;
     if (!authority_is_valid(slice_make(from, (size_t)(p - from))))
         return HEAD_BAD_HOST;
     head->authority = slice_make(from, (size_t)(p - from));
-    if (p == end || *p == '?')
-        head->path = p == end ? SLICE_LITERAL("/") : (struct slice){NULL, 0};
-    else
-        head->path = slice_make(p, (size_t)(end - p));
-    return head->path.data ? HEAD_OK : HEAD_BAD_REQUEST_LINE;
+    head->path = p == end ? SLICE_LITERAL("/") : slice_make(p, (size_t)(end - p));
+    return HEAD_OK;
 }
 
 /* "GET /path HTTP/1.1"; leaves *pp behind the CRLF. */
@@ -241,6 +240,21 @@ static enum head_error judge_codings(const struct codings *codings, const struct
                                                                               : HEAD_BAD_TRANSFER_ENCODING;
 }
 
+/* What Connection names is for this hop and goes no further (RFC 9110 7.6.1); nobody may list there what is
+ * for the app. Left out, it would be gone without a word, and with it what it is for: who is asking, for
+ * whom, and what the body is. */
+static bool is_for_the_app(struct slice name)
+{
+    static const struct slice names[] = {
+        SLICE_LITERAL("authorization"), SLICE_LITERAL("cookie"),         SLICE_LITERAL("host"),
+        SLICE_LITERAL("content-type"),  SLICE_LITERAL("content-length"), SLICE_LITERAL("content-encoding"),
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (slice_caseeq(names[i], name))
+            return true;
+    return false;
+}
+
 struct seen {
     bool host, length, close, keep_alive;
     struct slice host_value;
@@ -286,6 +300,8 @@ static enum head_error judge_field(struct request_head *head, const struct reque
                     seen->keep_alive = true;
                 else if (slice_caseeq(option, SLICE_LITERAL("upgrade")))
                     head->connection_has_upgrade = true;
+                else if (is_for_the_app(option))
+                    return HEAD_BAD_CONNECTION;
             }
         }
         break;
@@ -316,6 +332,7 @@ enum head_error request_head_parse(const char *data, size_t size, const struct h
     head->authority = head->upgrade = (struct slice){NULL, 0};
     head->n_fields = 0;
     head->content_length = UINT64_MAX;
+    head->names_http = head->names_https = false;
     head->chunked = head->expects_continue = head->connection_has_upgrade = false;
 
     enum head_error error = parse_request_line(&p, end, head);
@@ -387,6 +404,18 @@ enum head_error request_head_judge_line(struct slice method, struct slice path, 
     return authority.size == 0 || authority_is_valid(authority) ? HEAD_OK : HEAD_BAD_HOST;
 }
 
+enum head_error request_head_judge_field(struct slice name, struct slice value)
+{
+    if (!consists_of(name, is_token))
+        return HEAD_BAD_FIELD;
+    if (value.size == 0)
+        return HEAD_OK;
+    const char first = value.data[0], last = value.data[value.size - 1];
+    if (first == ' ' || first == '\t' || last == ' ' || last == '\t')
+        return HEAD_BAD_FIELD;
+    return consists_of(value, is_value) ? HEAD_OK : HEAD_BAD_FIELD;
+}
+
 int head_error_status(enum head_error error)
 {
     switch (error) {
@@ -396,6 +425,8 @@ int head_error_status(enum head_error error)
         return 431;
     case HEAD_BAD_EXPECTATION:
         return 417;
+    case HEAD_MISDIRECTED:
+        return 421;
     case HEAD_METHOD_TOO_LONG:
     case HEAD_UNKNOWN_TRANSFER_CODING:
         return 501;
@@ -422,6 +453,10 @@ const char *head_error_text(enum head_error error)
         [HEAD_BAD_TRANSFER_ENCODING] = "Transfer-Encoding does not say where the body ends.",
         [HEAD_UNKNOWN_TRANSFER_CODING] = "The only transfer coding accepted is chunked.",
         [HEAD_LENGTH_AND_ENCODING] = "Content-Length and Transfer-Encoding exclude each other.",
+        [HEAD_BAD_CONNECTION] = "Connection names a field that is not for this connection alone.",
+        [HEAD_OTHER_HOST] = "Host and :authority name different hosts.",
+        [HEAD_WRONG_CONTENT_LENGTH] = "Content-Length is not the length of the body.",
+        [HEAD_MISDIRECTED] = "This connection is not one of the scheme that the request names.",
         [HEAD_BAD_EXPECTATION] = "The only expectation known is 100-continue.",
     };
     return texts[error];

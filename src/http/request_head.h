@@ -38,10 +38,11 @@ struct request_field {
 
 struct request_head {
     struct slice method;
-    struct slice target;    /* as sent */
-    struct slice path;      /* with query; "*" for OPTIONS * */
-    struct slice authority; /* from an absolute-form target, else the Host field; may be empty */
-    unsigned minor_version; /* 0 or 1 */
+    struct slice target; /* as sent */
+    struct slice path;   /* with query; "*" for OPTIONS *; "?…" of an absolute target: "/" is before it */
+    struct slice authority;       /* from an absolute-form target, else the Host field; may be empty */
+    unsigned minor_version;       /* 0 or 1 */
+    bool names_http, names_https; /* an absolute target's scheme */
     struct request_field fields[REQUEST_HEAD_FIELDS_LIMIT];
     size_t n_fields;
 
@@ -71,6 +72,10 @@ enum head_error {
     HEAD_UNKNOWN_TRANSFER_CODING, /* 501 */
     HEAD_LENGTH_AND_ENCODING,
     HEAD_BAD_EXPECTATION, /* 417 */
+    HEAD_BAD_CONNECTION,
+    HEAD_OTHER_HOST,
+    HEAD_WRONG_CONTENT_LENGTH,
+    HEAD_MISDIRECTED, /* 421 */
     _HEAD_ERROR_MAX,
 };
 
@@ -82,6 +87,8 @@ enum head_error request_head_parse(const char *data, size_t size, const struct h
 /* Judges what HTTP/2 has instead of a request line and Host, by the same measure: it becomes a line of HTTP/1
  * on the way to an app. What is in `path` before a query is path_normalize()'s to say. */
 enum head_error request_head_judge_line(struct slice method, struct slice path, struct slice authority);
+/* The same of a field (RFC 9113 8.2.1). */
+enum head_error request_head_judge_field(struct slice name, struct slice value);
 
 /* The status to answer with, and a sentence for people. */
 int head_error_status(enum head_error error);

@@ -6,6 +6,7 @@
 #include "http/handled.h"
 #include "http/http1.h"
 #include "http/http2.h"
+#include "http/http2_judge.h"
 #include "http/http2_request.h"
 #include "http/linger.h"
 #include "http/listener.h"
@@ -63,6 +64,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 void server_prepare(void)
 {
     h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
+    http2_judge_init();
 }
 
 static void init_h2o(struct server *server)

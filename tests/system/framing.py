@@ -24,7 +24,7 @@ class Case:
     name: str
     section: str  # of RFC 9112, unless it says otherwise
     data: bytes
-    status: int  # of the refusal; 0: it is accepted
+    status: int  # of our own answer; 0: it is accepted
     request: Request | None  # as it is accepted
     closes: bool  # the connection, after the answer
 
@@ -42,6 +42,10 @@ def refused(name, section, text, status=400):
 
 def accepted(name, section, text, closes=False, **request):
     return Case(name, section, text.encode("latin-1"), 0, Request(**request), closes)
+
+
+def answered(name, section, text, status):
+    return Case(name, section, text.encode("latin-1"), status, None, False)
 
 
 def length(value):
@@ -81,8 +85,7 @@ LENGTHS = [
     accepted("a length of nothing", "6.2", f"{POST}{HOST}Content-Length: 0\r\n\r\n", method="POST"),
     accepted("no length, no body", "6.3", f"{POST}{HOST}\r\n", method="POST"),
     accepted("a GET with a body", "6", f"{GET}{HOST}{FIVE}\r\nhello", body=b"hello"),
-    accepted("a length that Connection names", "RFC 9110 7.6.1",
-             f"{POST}{HOST}{FIVE}Connection: content-length\r\n\r\nhello", **hello(absent=("connection",))),
+    refused("a length that Connection names", "RFC 9110 7.6.1", f"{POST}{HOST}{FIVE}Connection: content-length\r\n\r\nhello"),
     accepted("another field, whose name is similar", "RFC 9110 5.1", f"{GET}{HOST}Content_Length: 5\r\n\r\n"),
     refused("two equal lengths", "6.3", f"{POST}{HOST}{FIVE}{FIVE}\r\nhello"),
     refused("two lengths, the larger first", "6.3", f"{POST}{HOST}{FIVE}Content-Length: 0\r\n\r\nhello"),
@@ -198,7 +201,7 @@ HOSTS = [
     accepted("an address of version 6", "RFC 9110 7.2", host(" [::1]:80"), host="[::1]:80"),
     accepted("an empty host", "3.2", host(""), host="localhost"),
     accepted("no host from HTTP/1.0", "3.2", "GET / HTTP/1.0\r\n\r\n", closes=True, host="localhost"),
-    accepted("a host that Connection names", "RFC 9110 7.6.1", f"{GET}{HOST}Connection: host\r\n\r\n"),
+    refused("a host that Connection names", "RFC 9110 7.6.1", f"{GET}{HOST}Connection: host\r\n\r\n"),
     refused("no host", "3.2", f"{GET}\r\n"),
     refused("two equal hosts", "3.2", f"{GET}{HOST}{HOST}\r\n"),
     refused("two hosts", "3.2", f"{GET}{HOST}host: b\r\n\r\n"),
@@ -233,6 +236,11 @@ TARGETS = [
     accepted("an absolute target of another host", "3.2.2", line("GET http://b/c HTTP/1.1"), target="/c", host="b"),
     accepted("an absolute target of another host's port", "3.2.2", line("GET HTTP://a:8080/ HTTP/1.1"), host="a:8080"),
     accepted("an absolute target without a path", "3.2.2", line("GET http://b HTTP/1.1"), host="b"),
+    accepted("an absolute target without a path, with a query", "3.2.2", line("GET http://b?c=d HTTP/1.1"), target="/?c=d", host="b"),
+    accepted("an absolute target of an empty path and query", "RFC 3986 6.2.3", line("GET http://b? HTTP/1.1"), target="/?", host="b"),
+    answered("OPTIONS of the server as a whole", "RFC 9110 9.3.7", line("OPTIONS * HTTP/1.1"), 204),
+    refused("a star with a query", "3.2.4", line("OPTIONS *?a HTTP/1.1")),
+    refused("an absolute target of https without TLS", "RFC 9110 7.4", line("GET https://a/ HTTP/1.1"), 421),
     refused("an absolute target without Host", "3.2", "GET http://a/ HTTP/1.1\r\n\r\n"),
     refused("an absolute target with two hosts", "3.2", f"GET http://a/ HTTP/1.1\r\n{HOST}Host: b\r\n\r\n"),
     refused("an absolute target with a bad Host", "3.2", "GET http://a/ HTTP/1.1\r\nHost: b@c\r\n\r\n"),
@@ -293,6 +301,10 @@ LINES = [
     refused("a blank behind the version", "3", line("GET / HTTP/1.1 ")),
     refused("no version", "2.3", line("GET /")),
     refused("HTTP/0.9", "RFC 9110 15.6.6", line("GET / HTTP/0.9"), 505),
+    accepted("TRACE, without what it must not reflect", "RFC 9110 9.3.8",
+             f"TRACE /b HTTP/1.1\r\n{HOST}Cookie: a=1\r\nAuthorization: Basic eA==\r\n\r\n",
+             method="TRACE", target="/b", absent=("cookie", "authorization")),
+    refused("HTTP/3.0", "RFC 9110 15.6.6", line("GET / HTTP/3.0"), 505),
     refused("HTTP/2.0", "RFC 9110 15.6.6", line("GET / HTTP/2.0"), 505),
     refused("a name of HTTP in small letters", "2.3", line("GET / http/1.1")),
     refused("a version with two digits", "2.3", line("GET / HTTP/1.10")),
@@ -322,6 +334,11 @@ FIELDS = [
     accepted("an upgrade from HTTP/1.0", "RFC 9110 7.8",
              f"GET / HTTP/1.0\r\n{HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", closes=True, absent=("upgrade", "connection")),
     accepted("an upgrade that Connection does not name", "RFC 9110 7.8", field("Upgrade: websocket"), absent=("upgrade",)),
+    accepted("an upgrade with a body", "RFC 9110 7.8", f"{GET}{HOST}{FIVE}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello", body=b"hello"),
+    accepted("an upgrade to HTTP/2 with a body", "RFC 9113 3.1", f"{POST}{HOST}{FIVE}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\nhello",
+             **hello(absent=("upgrade", "connection"))),
+    refused("a cookie that Connection names", "RFC 9110 7.6.1", field("Connection: close, Cookie\r\nCookie: a=1")),
+    refused("credentials that Connection names", "RFC 9110 7.6.1", field("Authorization: Basic eA==\r\nConnection: authorization")),
     refused("a folded line", "5.2", field("X: a\r\n b")),
     refused("a line folded with a tab", "5.2", field("X: a\r\n\tb")),
     refused("a folded line first", "2.2", f"{GET} X: a\r\n{HOST}\r\n"),
@@ -351,19 +368,122 @@ FIELDS = [
 
 CASES = LENGTHS + CODINGS + CHUNKS + HOSTS + TARGETS + LINES + FIELDS
 
-# What HTTP/2 has instead of a request line, which it becomes on the way to an app: arguments of h2.Connection.request().
-HTTP2 = {
-    "a method with a blank": {"method": "GET /b"},
-    "a method with a bracket": {"method": "G(T"},
-    "CONNECT with a path": {"method": "CONNECT"},
-    "a query with a blank": {"path": "/?b HTTP/1.1"},
-    "a query with a tab": {"path": "/?b\tc"},
-    "a query beyond ASCII": {"path": "/?\xe4"},
-    "a query with a fragment": {"path": "/?b#c"},
-    "a path with a blank": {"path": "/b c"},
-    "a path without a slash": {"path": "b"},
-    "a host with a blank": {"authority": "a b"},
-    "a host with a user": {"authority": "u@a"},
-    "a host with quotes": {"authority": 'a";proto="https'},
-    "a port that is none": {"authority": "a:b"},
-}
+
+
+@dataclasses.dataclass(frozen=True)
+class Http2Case:
+    name: str
+    section: str  # of RFC 9113, unless it says otherwise
+    fields: tuple  # pseudo-header fields among them, in this order
+    body: bytes | None
+    outcome: object  # the status of a refusal, "stream" or "connection" for an error of that; 200: it is accepted
+    request: Request | None  # as it is accepted
+
+
+def pseudo(method="GET", path="/", authority="a", scheme="http"):
+    values = {":method": method, ":scheme": scheme, ":authority": authority, ":path": path}
+    return tuple((name, value) for name, value in values.items() if value is not None)
+
+
+def bad(name, section, *fields, outcome=400, body=None, **changed):
+    return Http2Case(name, section, pseudo(**changed) + fields, body, outcome, None)
+
+
+def disordered(name, section, *fields, outcome="connection"):
+    return Http2Case(name, section, fields, None, outcome, None)
+
+
+def good(name, section, *fields, body=None, request=None, **changed):
+    return Http2Case(name, section, pseudo(**changed) + fields, body, 200, request or Request())
+
+
+METHOD, SCHEME, PATH, AUTHORITY = pseudo()[0], pseudo()[1], pseudo()[3], pseudo()[2]
+
+# What becomes a request of HTTP/1 on the way to an app. h2o judges some of it, as errors of the connection; the rest is ours.
+HTTP2 = [
+    good("the plainest request", "8.3.1"),
+    good("a length that is right", "8.1.1", ("content-length", "5"), method="POST", body=b"hello", request=Request("POST", body=b"hello")),
+    good("a host that is the authority", "8.3.1", ("host", "a")),
+    good("a host that is the authority in capitals", "8.3.1", ("host", "A")),
+    good("a host and no authority", "8.3.1", ("host", "b"), authority=None, request=Request(host="b")),
+    good("TE with trailers", "8.2.2", ("te", "trailers"), request=Request(absent=("te",))),
+    good("cookies in crumbs", "8.2.3", ("cookie", "a=1"), ("cookie", "b=2")),
+    good("two slashes", "8.3.1", path="//b", request=Request(target="//b")),
+    good("a value of nothing", "8.2.1", ("x", "")),
+    good("a value beyond ASCII", "8.2.1", ("x", "\xe4")),
+    bad("a method with a blank", "8.3.1", method="GET /b"),
+    bad("a method with a bracket", "8.3.1", method="G(T"),
+    bad("a method with CR LF", "8.2.1", method="GET / HTTP/1.1\r\nX: y"),
+    bad("an empty method", "8.3.1", method=""),
+    bad("a method of 100 letters", "RFC 9110 15.6.2", method="G" * 100, outcome=501),
+    bad("CONNECT with a path", "8.5", method="CONNECT"),
+    bad("a query with a blank", "8.3.1", path="/?b HTTP/1.1"),
+    bad("a query with a tab", "8.3.1", path="/?b\tc"),
+    bad("a query with CR LF", "10.3", path="/?b HTTP/1.1\r\nX: y"),
+    bad("a query with NUL", "10.3", path="/?b\0"),
+    bad("a query beyond ASCII", "8.3.1", path="/?\xe4"),
+    bad("a query with a fragment", "8.3.1", path="/?b#c"),
+    bad("a path with a blank", "8.3.1", path="/b c"),
+    bad("a path without a slash", "8.3.1", path="b"),
+    bad("a path that is a URL", "8.3.1", path="http://a/b"),
+    bad("a path that is a query", "8.3.1", path="?b"),
+    bad("a path that is a star", "8.3.1", path="*"),
+    bad("an empty path", "8.3.1", path=""),
+    bad("a host with a blank", "8.3.1", authority="a b"),
+    bad("a host with a user", "8.3.1", authority="u@a"),
+    bad("a host with quotes", "8.3.1", authority='a";proto="https'),
+    bad("a host with CR LF", "8.2.1", authority="a\r\nX: y"),
+    bad("a host with a path", "8.3.1", authority="a/b"),
+    bad("a port that is none", "8.3.1", authority="a:b"),
+    bad("an empty authority", "8.3.1", authority=""),
+    bad("an empty authority with a host", "8.3.1", ("host", "a"), authority=""),
+    bad("no authority and no host", "8.3.1", authority=None),
+    bad("another host than the authority", "8.3.1", ("host", "b")),
+    bad("another port than the authority's", "8.3.1", ("host", "a:81")),
+    bad("two hosts, one of them another", "8.3.1", ("host", "a"), ("host", "b")),
+    bad("two hosts and no authority", "8.3.1", ("host", "a"), ("host", "b"), authority=None),
+    bad("an empty host", "8.3.1", ("host", "")),
+    bad("a bad host and no authority", "8.3.1", ("host", "u@a"), authority=None),
+    bad("https without TLS", "RFC 9110 7.4", scheme="https", outcome=421),
+    disordered("no method", "8.3.1", SCHEME, AUTHORITY, PATH, outcome="stream"),
+    disordered("no scheme", "8.3.1", METHOD, AUTHORITY, PATH, outcome="stream"),
+    disordered("no path", "8.3.1", METHOD, SCHEME, AUTHORITY, outcome="stream"),
+    disordered("two methods", "8.3", METHOD, METHOD, SCHEME, AUTHORITY, PATH),
+    disordered("two paths", "8.3", METHOD, SCHEME, AUTHORITY, PATH, (":path", "/b")),
+    disordered("two authorities", "8.3", METHOD, SCHEME, AUTHORITY, (":authority", "b"), PATH),
+    disordered("two schemes", "8.3", METHOD, SCHEME, SCHEME, AUTHORITY, PATH),
+    disordered("a pseudo-header field behind the others", "8.3", METHOD, SCHEME, AUTHORITY, ("x", "y"), PATH),
+    disordered("an unknown pseudo-header field", "8.3", METHOD, SCHEME, AUTHORITY, PATH, (":x", "y")),
+    disordered("a pseudo-header field of responses", "8.3", METHOD, SCHEME, AUTHORITY, PATH, (":status", "200")),
+    disordered("extended CONNECT", "RFC 8441 4", (":method", "CONNECT"), (":protocol", "websocket"), SCHEME, AUTHORITY, PATH),
+    disordered("CONNECT", "8.5", (":method", "CONNECT"), AUTHORITY, outcome="stream"),
+    bad("Connection", "8.2.2", ("connection", "close"), outcome="connection"),
+    bad("Connection that names a cookie", "8.2.2", ("connection", "cookie"), ("cookie", "a=1"), outcome="connection"),
+    bad("Keep-Alive", "8.2.2", ("keep-alive", "timeout=5")),
+    bad("Proxy-Connection", "8.2.2", ("proxy-connection", "close")),
+    bad("Transfer-Encoding", "8.2.2", ("transfer-encoding", "chunked"), method="POST", body=b"0\r\n\r\n", outcome="connection"),
+    bad("Upgrade", "8.2.2", ("upgrade", "websocket"), outcome="connection"),
+    bad("TE other than trailers", "8.2.2", ("te", "gzip"), outcome="connection"),
+    bad("TE with trailers and more", "8.2.2", ("te", "trailers, gzip"), outcome="connection"),
+    bad("a name in capitals", "8.2.1", ("X-Y", "z"), outcome="connection"),
+    bad("a length in capitals", "8.2.1", ("Content-Length", "5"), method="POST", body=b"hello", outcome="connection"),
+    bad("a name with a blank", "8.2.1", ("x y", "z")),
+    bad("a name with a colon", "8.2.1", ("x:y", "z")),
+    bad("a name with CR LF", "8.2.1", ("x\r\ny", "z")),
+    bad("a name with NUL", "8.2.1", ("x\0", "z")),
+    bad("an empty name", "8.2.1", ("", "z"), outcome="connection"),
+    bad("a value with CR LF", "8.2.1", ("x", "a\r\ny: z")),
+    bad("a value with LF", "8.2.1", ("x", "a\nb")),
+    bad("a value with CR", "8.2.1", ("x", "a\rb")),
+    bad("a value with NUL", "8.2.1", ("x", "a\0b")),
+    bad("a value with a blank first", "8.2.1", ("x", " a")),
+    bad("a value with a blank last", "8.2.1", ("x", "a ")),
+    bad("a value with a tab first", "8.2.1", ("x", "\ta")),
+    bad("a value of a blank", "8.2.1", ("x", " ")),
+    bad("a length that is too small", "8.1.1", ("content-length", "4"), method="POST", body=b"hello", outcome="stream"),
+    bad("a length that is too large", "8.1.1", ("content-length", "6"), method="POST", body=b"hello", outcome="stream"),
+    bad("a length without a body", "8.1.1", ("content-length", "5"), method="POST"),
+    bad("a length that is none", "8.1.1", ("content-length", "+5"), method="POST", body=b"hello", outcome="connection"),
+    bad("a list of lengths", "8.1.1", ("content-length", "5, 5"), method="POST", body=b"hello", outcome="connection"),
+    bad("two lengths, the last one wrong", "8.1.1", ("content-length", "5"), ("content-length", "4"), method="POST", body=b"hello", outcome="stream"),
+]

@@ -93,6 +93,7 @@ class Connection(h1.Peer):
             tls.set_alpn_protocols(["h2"])
         connection = h1.Connection(address, timeout, tls, **options)
         super().__init__(connection.sock, timeout)
+        self.scheme = "https" if tls else "http"
         self.decoder = hpack.Decoder()
         self.streams, self.goaways, self.pings, self.frames = {}, [], [], []
         self.settings = None  # the server's
@@ -111,10 +112,10 @@ class Connection(h1.Peer):
     def send_frame(self, kind, flags, stream, payload=b""):
         self.send(encode_frame(kind, flags, stream, payload))
 
-    def request(self, method="GET", path="/", headers=(), body=None, end=True, authority="test", scheme="http"):
+    def request(self, method="GET", path="/", headers=(), body=None, end=True, authority="test", scheme=None):
         """Opens a stream. With end=False it stays open for send_data(). Returns its number."""
         stream, self.next_stream = self.next_stream, self.next_stream + 2
-        fields = [(":method", method), (":scheme", scheme), (":path", path)]
+        fields = [(":method", method), (":scheme", scheme or self.scheme), (":path", path)]
         if authority is not None:
             fields.append((":authority", authority))
         flags = END_HEADERS | (END_STREAM if end and body is None else 0)

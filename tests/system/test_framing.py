@@ -218,7 +218,7 @@ def test_an_app_sees_one_request_or_none(recorder, backend, case):
     reference, recorded = recorder
     app.lines()
     recorded.forget()
-    if case.request:
+    if not case.closes or case.request:
         exchange(reference, case)
     expected = [(r.method, r.target, len(r.head) + len(r.body)) for r in recorded.arrived()]
 
@@ -246,12 +246,59 @@ def test_an_app_sees_one_request_or_none(recorder, backend, case):
         assert honest_line[0] == lines[-1][0], "the connection to the app was given up"
 
 
-@pytest.mark.parametrize("arguments", framing.HTTP2.values(), ids=framing.HTTP2)
-def test_http2_brings_no_line_that_is_none(recorder, arguments):
-    """RFC 9113 8.3.1 and 10.3: what cannot stand in a line of HTTP/1 is not written into one."""
+def send_http2(client, case):
+    """What becomes of it: a status, or whose error it is."""
+    stream, client.next_stream = client.next_stream, client.next_stream + 2
+    client.streams[stream], client.windows[stream] = h2.Stream(), client.initial_window
+    flags = h2.END_HEADERS | (h2.END_STREAM if case.body is None else 0)
+    client.send_frame(h2.HEADERS, flags, stream, h2.encode_headers(case.fields))
+    if case.body is not None:
+        client.send_frame(h2.DATA, h2.END_STREAM, stream, case.body)
+    answer = client.streams[stream]
+    try:
+        client.read_until(lambda: answer.ended or answer.reset is not None or client.goaways)
+    except (h1.Closed, ConnectionResetError):
+        return "connection"
+    if client.goaways:
+        assert client.goaways[0].error != h2.NO_ERROR
+        return "connection"
+    return "stream" if answer.reset is not None else answer.status
+
+
+@pytest.mark.parametrize("case", framing.HTTP2, ids=lambda case: case.name)
+def test_http2_is_refused_or_understood_in_one_way(recorder, case):
+    """RFC 9113 8 and 10.3: what is malformed, or cannot stand in a request of HTTP/1, is not written into one."""
     service, app = recorder
+    service.allow("warning: turned away")
     app.forget()
     with h2.Connection(service.address()) as client:
-        assert client.read_response(client.request(**arguments)).status == 400
-        assert client.get("/after").status == 200
-    assert [request.target for request in app.arrived()] == ["/after"]
+        assert send_http2(client, case) == case.outcome, case.section
+        if case.outcome != "connection":
+            assert client.get("/after").status == 200
+    target, _ = honest(service)
+    requests = app.arrived()
+    if case.request:
+        request, wanted = requests.pop(0), case.request
+        assert (request.method, request.target, request.headers.get("Host"), request.body) == (
+            wanted.method, wanted.target, wanted.host, wanted.body), case.section
+        for name in wanted.absent:
+            assert name not in request.headers
+    assert [request.target for request in requests] == [target] if case.outcome == "connection" else ["/after", target]
+
+
+@pytest.mark.parametrize("case", framing.HTTP2, ids=lambda case: case.name)
+def test_an_app_sees_one_request_of_http2_or_none(backend, case):
+    _, service, app = backend
+    service.allow("warning: turned away")
+    app.lines()
+    with h2.Connection(service.address()) as client:
+        assert send_http2(client, case) in (case.outcome, 404 if case.request else case.outcome)
+    target, _ = honest(service)
+    lines = []
+
+    def seen():
+        lines.extend(app.lines())
+        return lines and lines[-1][2] == target
+
+    h1.eventually(seen)
+    assert [line[1:3] for line in lines[:-1]] == ([[case.request.method, case.request.target]] if case.request else [])
