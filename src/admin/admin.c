@@ -95,6 +95,8 @@ static void admin_metrics(const struct admin *admin, const struct handler_reques
         .journal_dropped = snapshot.journal_dropped,
         .state = admin_state_to_string(snapshot.state),
         .lineage = snapshot.lineage,
+        .places_taken = snapshot.places_taken,
+        .places = snapshot.places,
         .body_memory = snapshot.body_memory,
         .body_disk = snapshot.body_disk,
     };

@@ -52,6 +52,7 @@ struct admin_snapshot {
         const char *name, *address;
     } * descriptors; /* borrowed */
     size_t n_descriptors;
+    uint64_t places_taken, places;   /* client connections that count, and that there may be */
     uint64_t body_memory, body_disk; /* bytes of request bodies held now */
     struct metrics_lineage lineage;
     const struct admin_draining *draining; /* borrowed, the youngest first */

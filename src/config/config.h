@@ -94,6 +94,7 @@ struct gateway_config {
     uint64_t max_body_size;     /* default for listeners and routes */
     uint64_t body_memory_size;  /* BodyMemorySize=: of one body in memory, beyond that it is on disk */
     uint64_t max_buffered_size; /* MaxBufferedSize=: of all bodies, in memory and on disk */
+    unsigned max_connections;   /* MaxConnections=: 0: auto */
     uint64_t max_head_size;     /* MaxHeadSize=: bytes of a request's head, decoded */
     unsigned max_headers;       /* MaxHeaders=: fields in it */
     unsigned rate_clients;      /* RateLimitClients=: how many each RateLimit= knows apart */
@@ -134,6 +135,8 @@ struct listener_config {
     bool http2;
     struct prefix_access access;       /* AllowFrom=, DenyFrom= */
     struct prefix_set trusted_proxies; /* TrustedProxies= */
+    unsigned max_connections;          /* MaxConnections=: 0: no limit */
+    unsigned max_per_source;           /* MaxConnectionsPerSource=: 0: no limit */
     uint64_t max_body_size;
     usec_t idle_timeout;
     struct config_place place;

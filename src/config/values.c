@@ -243,6 +243,17 @@ static bool parse_limit(const struct config_option *option, const char *value, v
 }
 const struct option_type option_limit = {parse_limit};
 
+static bool parse_places(const struct config_option *option, const char *value, void *member,
+                         struct strbuf *error)
+{
+    if (streq(value, "auto")) {
+        *(unsigned *)member = 0;
+        return true;
+    }
+    return parse_unsigned(value, 1, COUNT_MAX, member, error);
+}
+const struct option_type option_places = {parse_places};
+
 /* Strings */
 
 static void reset_string(void *member)

@@ -21,6 +21,7 @@ extern const struct option_type option_percent;     /* unsigned, 1 to 100 */
 extern const struct option_type option_count;       /* unsigned, 1 to 1000000 */
 extern const struct option_type option_limit;       /* unsigned, 1 to 1000000, 0 for "infinity" */
 extern const struct option_type option_clients;     /* unsigned, 1024 to 1048576 */
+extern const struct option_type option_places;      /* unsigned, 1 to 1000000, 0 for "auto" */
 extern const struct option_type option_number;      /* unsigned, 0 to 1000000 */
 
 extern const struct option_type option_name; /* checked only: the reference is resolved when all is read */

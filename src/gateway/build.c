@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "gateway/tell.h"
+#include "http/reserve.h"
 #include "lifecycle/generation.h"
 
 /* As many descriptors as are allowed. And room for many of them in the kernel's table: as soon as there are
@@ -14,11 +15,9 @@ int gateway_prepare_descriptors(void)
 {
     enum { ROOM = 32768 };
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return -errno;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return -errno;
+    const int r = reserve_set_aside();
+    if (r < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return r < 0 ? r : -errno;
     const int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)MIN(limit.rlim_cur, (rlim_t)ROOM) - 1);
     if (fd >= 0)
         close(fd);

@@ -1,5 +1,7 @@
 #include "gateway/crew.h"
 
+#include <sys/resource.h>
+
 #include "http/body.h"
 
 struct crew {
@@ -7,6 +9,7 @@ struct crew {
     size_t n_workers;
     struct server_socket *sockets; /* shared by all workers */
     struct accept_group *group;
+    struct limits *limits;
     struct body_store bodies;
     size_t n_sockets;
     struct worker_state *states;
@@ -35,6 +38,12 @@ static void init_bodies(struct crew *crew, const struct gateway_config *gateway)
     crew->bodies.folder = gateway->temporary_directory;
 }
 
+static size_t count_descriptors(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 1024 : (size_t)limit.rlim_cur;
+}
+
 int crew_new(struct crew **ret, const struct crew_options *options)
 {
     struct crew *crew = xcalloc(1, sizeof(*crew));
@@ -43,6 +52,7 @@ int crew_new(struct crew **ret, const struct crew_options *options)
     crew->states = xcalloc(n, sizeof(*crew->states));
     crew->turns = xcalloc(n, sizeof(*crew->turns));
     crew->group = accept_group_new(n);
+    crew->limits = limits_new(options->plan->config, count_descriptors());
     init_bodies(crew, &options->plan->config->gateway);
     collect_sockets(crew, options);
 
@@ -55,6 +65,7 @@ int crew_new(struct crew **ret, const struct crew_options *options)
             .metrics = metrics_shard(options->metrics, i),
             .journal = options->journal,
             .roster = options->roster,
+            .limits = crew->limits,
             .bodies = &crew->bodies,
             .rate_limits = options->rate_limits,
             .sockets = crew->sockets,
@@ -85,6 +96,7 @@ struct crew *crew_free(struct crew *crew)
     for (size_t i = 0; i < crew->n_workers; i++)
         worker_free(crew->workers[i]);
     accept_group_free(crew->group);
+    limits_free(crew->limits);
     free(crew->workers);
     free(crew->sockets);
     free(crew->states);
@@ -147,6 +159,7 @@ const struct crew_state *crew_look(struct crew *crew)
         .workers = crew->states,
         .turns = crew->turns,
     };
+    crew->sum.places = limits_look(crew->limits, NULL);
     body_budget_look(&crew->bodies.budget, &crew->sum.body_memory, &crew->sum.body_disk);
     for (size_t i = 0; i < crew->n_workers; i++) {
         struct worker_state *state = &crew->states[i];

@@ -2,6 +2,7 @@
 /* All workers as one: built together, told together, and looked at together. */
 
 #include "gateway/plan.h"
+#include "http/limits.h"
 #include "http/worker.h"
 #include "lifecycle/descriptors.h"
 #include "lifecycle/flight.h"
@@ -42,6 +43,7 @@ struct crew_state {
     size_t n_workers;
     size_t n_accepting, n_failed, n_drained;
     size_t connections, requests, cut;
+    struct limits_state places;      /* client connections that count */
     uint64_t body_memory, body_disk; /* bytes of request bodies */
     const struct worker_state *workers;
     const uint64_t *turns; /* of each */

@@ -35,6 +35,8 @@ struct snapshot *snapshot_free(struct snapshot *snapshot)
 static void fill_workers(const struct crew_state *crew, struct admin_snapshot *ret)
 {
     ret->n_workers = crew->n_workers;
+    ret->places_taken = crew->places.connections;
+    ret->places = crew->places.max;
     ret->body_memory = crew->body_memory;
     ret->body_disk = crew->body_disk;
     for (size_t i = 0; i < crew->n_workers; i++) {

@@ -67,10 +67,13 @@ static void on_close(void *data)
     conn_set_kind(conn, CONN_HANDSHAKE); /* which is counted nowhere */
     timer_stop(&conn->timer);
     list_unlink(&conn->link);
+    list_unlink(&conn->idle_link);
     server_count_connections(conn->server, -1);
     handled_forget(conn);
     if (conn->linger_fd >= 0)
-        linger_start(conn->server, TAKE_FD(conn->linger_fd));
+        linger_start(conn->server, TAKE_FD(conn->linger_fd), conn->place);
+    else
+        place_give_back(&conn->place);
     client_certificate_free(conn->certificate);
     free(conn);
 }
@@ -132,6 +135,7 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
                           .is_trusted_proxy = prefix_set_contains(&origin->listener->trusted_proxies, peer)};
     conn->timer.callback = on_handshake_timeout;
     list_append(&server->conns, &conn->link);
+    list_init(&conn->idle_link);
     server_count_connections(server, 1);
     sock->on_close.cb = on_close;
     sock->on_close.data = conn;
@@ -139,29 +143,44 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
 }
 
 /* What is refused here costs a flood of such connections little: there is no struct conn, nor any socket of
- * h2o's. Closes fd then. */
-static bool is_admitted(struct server *server, const struct server_socket *origin, int fd,
-                        const struct ip_address *client)
+ * h2o's. Closes fd, and gives the place back. */
+static void turn_away(struct server *server, const struct server_socket *origin, int fd,
+                      const struct ip_address *client, enum client_fault fault, struct place *place)
 {
     char text[IP_ADDRESS_TEXT_MAX];
 
+    fault_found(server, origin->listener, ip_address_format(client, text), fault, NULL);
+    close(fd);
+    place_give_back(place);
+}
+
+static bool is_admitted(struct server *server, const struct server_socket *origin, int fd,
+                        const struct ip_address *client, struct place *place)
+{
     if (prefix_access_is_granted(&origin->listener->access, client))
         return true;
-    fault_found(server, origin->listener, ip_address_format(client, text), CLIENT_FAULT_DENIED, NULL);
-    close(fd);
+    turn_away(server, origin, fd, client, CLIENT_FAULT_DENIED, place);
     return false;
 }
 
 void conn_accepted(struct server *server, const struct server_socket *origin, int fd,
-                   const struct ip_address *peer)
+                   const struct ip_address *peer, struct place place)
 {
+    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
     static const int yes = 1;
 
-    if (!is_admitted(server, origin, fd, peer))
+    if (!is_admitted(server, origin, fd, peer, &place))
         return;
+    if (!place_take_source(&place, peer, false)) {
+        /* A word would need a lingering close to arrive; a reset leaves nothing behind in the kernel. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        turn_away(server, origin, fd, peer, CLIENT_FAULT_CONNECTIONS, &place);
+        return;
+    }
     if (peer->family != IP_UNIX)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     struct conn *conn = conn_new(server, origin, fd, peer);
+    conn->place = place;
     if (server->options.handler && !handled_admits(conn)) {
         h2o_socket_close(conn->sock);
     } else if (origin->tls) {
@@ -176,10 +195,15 @@ void conn_adopted(struct server *server, const struct server_socket *origin,
                   const struct moving_connection *connection)
 {
     const struct ip_address peer = peer_of(connection->fd);
+    struct place place;
+
+    limits_take_anyway(server->options.limits, origin->listener, &place);
     /* The configuration may be another one than that under which it was accepted. */
-    if (!is_admitted(server, origin, connection->fd, &peer))
+    if (!is_admitted(server, origin, connection->fd, &peer, &place))
         return;
+    (void)place_take_source(&place, &peer, true);
     struct conn *conn = conn_new(server, origin, connection->fd, &peer);
+    conn->place = place;
     conn->accepted_at = usec_sub(conn->accepted_at, connection->age_ms * USEC_PER_MSEC);
     conn->idle_before = connection->idle_ms * USEC_PER_MSEC;
     conn->adopted = true;

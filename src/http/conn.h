@@ -5,6 +5,7 @@
  * socket's on_close. The protocol on top (http1.c, http2.c, tunnel.c) is found through conn->kind. */
 
 #include "http/h2o.h"
+#include "http/limits.h"
 #include "http/server.h"
 #include "http/tls_conn.h"
 #include "http/timer.h"
@@ -22,7 +23,9 @@ enum conn_kind {
 
 struct conn {
     struct server *server;
-    struct list link; /* in server->conns */
+    struct list link;      /* in server->conns */
+    struct list idle_link; /* in server->idle, while it is idle between requests of HTTP/1 */
+    struct place place;    /* what it counts as */
     const struct server_socket *origin;
     h2o_socket_t *sock; /* NULL once it is closed */
     enum conn_kind kind;
@@ -49,10 +52,11 @@ struct conn {
     struct client_certificate *certificate; /* NULL: none was shown, or asked for */
 };
 
-/* Takes a freshly accepted socket, whose other end is `peer`: serves it, or closes it for who its client is.
+/* Takes a freshly accepted socket and its place, whose other end is `peer`: serves it, or closes it for who
+ * its client is.
  */
 void conn_accepted(struct server *server, const struct server_socket *origin, int fd,
-                   const struct ip_address *peer);
+                   const struct ip_address *peer, struct place place);
 /* Takes one that another process has accepted, and that is idle; likewise. */
 void conn_adopted(struct server *server, const struct server_socket *origin,
                   const struct moving_connection *connection);

@@ -46,6 +46,7 @@ void http1_release(struct http1 *h)
     timer_stop(&h->timer);
     timer_stop(&h->watch_timer);
     h2o_dispose_request(&h->req);
+    list_unlink(&h->conn->idle_link);
     h->conn->protocol = NULL;
     free(h);
 }
@@ -215,6 +216,19 @@ void http1_give_away(struct http1 *h)
     h2o_buffer_dispose(&export.input);
     moving.fd = export.fd;
     server->taker(server->taker_userdata, &moving);
+}
+
+bool http1_shed(struct conn *conn, usec_t idle)
+{
+    struct http1 *h = http1_of(conn);
+    const int fd = h2o_socket_get_fd(h->sock);
+    char byte;
+
+    if (h->state != HTTP1_IDLE || usec_sub(server_now(conn->server), h->idle_since) < idle ||
+        recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        return false;
+    http1_close(h, !outflow_is_over(fd)); /* a lingering close would keep the place for a while */
+    return true;
 }
 
 void http1_drain(struct conn *conn)

@@ -9,6 +9,9 @@ void http1_start(struct conn *conn);
 void http1_abort(struct conn *conn);
 /* No byte of a request has arrived, and no response is on its way. */
 bool http1_is_idle(const struct conn *conn);
+/* Closes a connection that is idle, has been for so long, and has nothing on its way, to make room. False
+ * when it is not so. */
+bool http1_shed(struct conn *conn, usec_t idle);
 /* A drain has begun: the request in progress is the last one, an idle connection gets its quiet period. */
 void http1_drain(struct conn *conn);
 /* Sends an interim response (1xx) if the client's protocol has them and nothing else is on its way. */

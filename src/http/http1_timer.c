@@ -49,6 +49,8 @@ void http1_set_state(struct http1 *h, enum http1_state state)
     switch (state) {
     case HTTP1_IDLE:
         h->idle_since = server_now(server);
+        list_unlink(&h->conn->idle_link);
+        list_append(&server->idle, &h->conn->idle_link);
         conn_set_busy(h->conn, false);
         server_timer_start(server, &h->timer,
                            server->draining && server->quiet != USEC_INFINITY ? server_idle_stage(server)
@@ -56,6 +58,7 @@ void http1_set_state(struct http1 *h, enum http1_state state)
         break;
     case HTTP1_HEAD:
         h->conn->idle_before = 0;
+        list_unlink(&h->conn->idle_link);
         conn_set_busy(h->conn, true);
         server_timer_start(server, &h->timer, server_gateway(server)->head_timeout);
         break;

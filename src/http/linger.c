@@ -11,6 +11,7 @@ struct lingering {
     h2o_socket_t *sock;
     size_t budget; /* bytes still read for the sake of politeness */
     struct timer timer;
+    struct place place;
 };
 
 static void linger_end(struct lingering *linger)
@@ -19,6 +20,7 @@ static void linger_end(struct lingering *linger)
     list_unlink(&linger->link);
     linger->server->n_lingering--;
     h2o_socket_close(linger->sock);
+    place_give_back(&linger->place);
     free(linger);
 }
 
@@ -41,14 +43,16 @@ static void on_timeout(struct timer *timer)
     linger_end(container_of(timer, struct lingering, timer));
 }
 
-void linger_start(struct server *server, int fd)
+void linger_start(struct server *server, int fd, struct place place)
 {
     if (shutdown(fd, SHUT_WR) < 0) {
         close(fd); /* the client was faster */
+        place_give_back(&place);
         return;
     }
     struct lingering *linger = xcalloc(1, sizeof(*linger));
     linger->server = server;
+    linger->place = place;
     linger->budget = LINGER_BYTES;
     linger->timer.callback = on_timeout;
     linger->sock = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);

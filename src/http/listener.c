@@ -1,10 +1,14 @@
 #include "http/listener.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "http/limits.h"
+#include "http/reserve.h"
 #include "http/server_internal.h"
+#include "journal/fields.h"
 
 /* Connections taken in one turn of the loop: few, so that a burst is shared among the threads. */
 #define ACCEPT_BATCH 4
@@ -12,6 +16,8 @@
 #define REST_TIME USEC_PER_MSEC
 /* How long accepting pauses when the process has no descriptor or memory left. */
 #define EXHAUSTED_PAUSE (100 * USEC_PER_MSEC)
+/* How often idle connections are asked to go while accepting pauses at a limit. */
+#define SHED_INTERVAL USEC_PER_SEC
 
 enum polling {
     POLLING_NONE,      /* not accepting */
@@ -29,20 +35,78 @@ struct listener {
     struct timer exclusive_timer;
     struct timer rest_timer;
     struct timer pause_timer;
+    enum limit limit; /* what stood in the way the last time */
+    struct limits_waiter waiter;
+    bool waits;       /* for a place: accepting pauses until one is given back */
+    usec_t paused_at; /* the last time */
 };
 
 static void on_acceptable(h2o_socket_t *sock, const char *error);
 
-static bool accept_one(struct listener *listener)
+/* What came of accepting a connection. */
+enum accepted {
+    ACCEPTED_ONE,
+    ACCEPTED_NONE,    /* there is none */
+    ACCEPTED_BLOCKED, /* there may be, but not for us now */
+};
+
+/* The admin API, which nobody counts, may use the reserve. */
+static int accept_fd(struct listener *listener, struct sockaddr_storage *address, socklen_t *size)
+{
+    if (!listener->server->options.limits)
+        return reserve_accept(listener->fd, address, size);
+    return accept4(listener->fd, (struct sockaddr *)address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static enum accepted accept_into(struct listener *listener, struct place *place)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
-    const int fd = accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
-        return false;
-    const struct ip_address peer = ip_address_from_sockaddr((struct sockaddr *)&address, size);
-    conn_accepted(listener->server, listener->socket, fd, &peer);
-    return true;
+
+    const int fd = accept_fd(listener, &address, &size);
+    if (fd >= 0) {
+        const struct ip_address peer = ip_address_from_sockaddr((struct sockaddr *)&address, size);
+        conn_accepted(listener->server, listener->socket, fd, &peer, *place);
+        return ACCEPTED_ONE;
+    }
+    const int error = errno;
+    place_give_back(place);
+    if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
+        listener->limit = LIMIT_RESOURCES;
+        return ACCEPTED_BLOCKED;
+    }
+    /* ECONNABORTED and the network errors of accept(2) concern that one connection only. */
+    return error == EAGAIN ? ACCEPTED_NONE : ACCEPTED_ONE;
+}
+
+static bool has_waiting(const struct listener *listener)
+{
+    struct pollfd p = {.fd = listener->fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* Whose idle connections are in the way: this listener's, or anybody's. */
+static const struct listener_config *crowded(const struct listener *listener)
+{
+    return listener->limit == LIMIT_LISTENER ? listener->socket->listener : NULL;
+}
+
+static enum accepted accept_one(struct listener *listener)
+{
+    struct limits *limits = listener->server->options.limits;
+    const struct listener_config *config = listener->socket->listener;
+    struct place place;
+
+    listener->limit = limits_take(limits, config, &place);
+    if (listener->limit != LIMIT_NONE) {
+        if (!has_waiting(listener))
+            return ACCEPTED_NONE;
+        if (server_shed(listener->server, crowded(listener)))
+            listener->limit = limits_take(limits, config, &place);
+        if (listener->limit != LIMIT_NONE)
+            return ACCEPTED_BLOCKED;
+    }
+    return accept_into(listener, &place);
 }
 
 /* Replaces the registration with epoll. -ENOENT when h2o has not made its own yet, which takes a turn of the
@@ -102,22 +166,103 @@ static void stop(struct listener *listener)
     listener->polling = POLLING_NONE;
 }
 
-static void on_pause_over(struct timer *timer)
+/* ---- pausing --------------------------------------------------------------------------------------- */
+
+static bool is_news(struct listener *listener, usec_t now)
 {
-    start(container_of(timer, struct listener, pause_timer));
+    struct limits *limits = listener->server->options.limits;
+    const usec_t before = listener->paused_at;
+
+    listener->paused_at = now;
+    if (limits)
+        return limits_pause_is_news(limits, listener->socket->listener, listener->limit, now);
+    return before == 0 || usec_sub(now, before) > LIMITS_EPISODE_GAP;
 }
 
-/* Takes what is there, up to a batch. False when the process is exhausted. */
+static void tell_pause(struct listener *listener)
+{
+    static const char *const reasons[_LIMIT_MAX] = {
+        [LIMIT_GATEWAY] = "MaxConnections= of [Gateway] is reached",
+        [LIMIT_LISTENER] = "MaxConnections= of the listener is reached",
+        [LIMIT_RESOURCES] = "no descriptor or memory is left",
+    };
+    const struct server *server = listener->server;
+    const struct listener_config *config = listener->socket->listener;
+    struct limits_state state = {.connections = server->n_conns};
+    struct journal_record record;
+
+    metrics_accept_pause(server->options.metrics, config);
+    if (!is_news(listener, now_monotonic()))
+        return;
+    if (server->options.limits)
+        state = limits_look(server->options.limits, NULL);
+    journal_begin(&record, EVENT_ACCEPT_PAUSED);
+    journal_add_string(&record, FIELD_LISTENER, config->name);
+    journal_add_string(&record, FIELD_REASON, reasons[listener->limit]);
+    journal_add_u64(&record, FIELD_CONNECTIONS, state.connections);
+    journal_send(server->options.journal, &record, "accepting on listener %s pauses at %zu connections: %s",
+                 config->name, state.connections, reasons[listener->limit]);
+}
+
+/* Idle connections of other threads make room as well. */
+static void ask_others(struct listener *listener)
+{
+    const struct server_options *options = &listener->server->options;
+    limits_ask_to_shed(options->limits, options->index, crowded(listener));
+}
+
+static void pause_accepting(struct listener *listener)
+{
+    tell_pause(listener);
+    stop(listener);
+    if (listener->limit == LIMIT_RESOURCES) {
+        server_timer_start(listener->server, &listener->pause_timer, EXHAUSTED_PAUSE);
+    } else if (limits_await(listener->server->options.limits, &listener->waiter)) {
+        listener->waits = true;
+        ask_others(listener);
+        server_timer_start(listener->server, &listener->pause_timer, SHED_INTERVAL);
+    } else {
+        start(listener);
+    }
+}
+
+/* A place was given back. */
+static void on_place(void *userdata)
+{
+    struct listener *listener = userdata;
+
+    if (!listener->waits) { /* it has stopped meanwhile */
+        limits_wake_next(listener->server->options.limits);
+        return;
+    }
+    listener->waits = false;
+    timer_stop(&listener->pause_timer);
+    start(listener);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    struct listener *listener = container_of(timer, struct listener, pause_timer);
+
+    if (!listener->waits) {
+        start(listener);
+        return;
+    }
+    /* What was not idle for long enough may be by now. */
+    server_timer_start(listener->server, timer, SHED_INTERVAL);
+    if (has_waiting(listener) && !server_shed(listener->server, crowded(listener)))
+        ask_others(listener);
+}
+
+/* ---- accepting ------------------------------------------------------------------------------------- */
+
+/* Takes what is there, up to a batch. False when it cannot. */
 static bool accept_batch(struct listener *listener)
 {
     for (int i = 0; i < ACCEPT_BATCH; i++) {
-        if (accept_one(listener))
-            continue;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-            return false;
-        if (errno == EAGAIN)
-            break;
-        /* ECONNABORTED and the network errors of accept(2) concern that one connection only. */
+        const enum accepted accepted = accept_one(listener);
+        if (accepted != ACCEPTED_ONE)
+            return accepted == ACCEPTED_NONE;
     }
     return true;
 }
@@ -125,11 +270,7 @@ static bool accept_batch(struct listener *listener)
 static void accept_and_rotate(struct listener *listener)
 {
     if (!accept_batch(listener)) {
-        journal_log(listener->server->options.journal, EVENT_WARNING,
-                    "cannot accept a connection on listener %s: %s; pausing",
-                    listener->socket->listener->name, strerror(errno));
-        stop(listener);
-        server_timer_start(listener->server, &listener->pause_timer, EXHAUSTED_PAUSE);
+        pause_accepting(listener);
     } else if (listener->polling != POLLING_SHARED) {
         /* The kernel wakes the first in its queue: to the end of it, so that the threads take turns. */
         poll_as(listener, POLLING_EXCLUSIVE);
@@ -176,6 +317,13 @@ int listeners_new(struct listener **ret, struct server *server, const struct ser
                                          .rest_timer = {.callback = on_rest_over},
                                          .pause_timer = {.callback = on_pause_over}};
     for (size_t i = 0; i < n; i++) {
+        listeners[i].waiter = (struct limits_waiter){.listener = sockets[i].listener,
+                                                     .loop = server->options.loop,
+                                                     .callback = on_place,
+                                                     .userdata = &listeners[i]};
+        list_init(&listeners[i].waiter.link);
+    }
+    for (size_t i = 0; i < n; i++) {
         listeners[i].fd = fcntl(sockets[i].fd, F_DUPFD_CLOEXEC, 3);
         if (listeners[i].fd < 0) {
             int r = -errno;
@@ -193,15 +341,32 @@ void listeners_start(struct listener *listeners, size_t n)
         start(&listeners[i]);
 }
 
+/* Connections that we were woken for, and others were not: here a limit does not hold. */
+static void accept_ours(struct listener *listener)
+{
+    struct place place;
+
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        limits_take_anyway(listener->server->options.limits, listener->socket->listener, &place);
+        if (accept_into(listener, &place) != ACCEPTED_ONE)
+            return;
+    }
+    while (accept_one(listener) == ACCEPTED_ONE)
+        ;
+}
+
 void listeners_stop(struct listener *listeners, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct listener *listener = &listeners[i];
+        const bool waited = listener->waits;
+
         timer_stop(&listener->pause_timer);
+        limits_forget(listener->server->options.limits, &listener->waiter);
+        listener->waits = false;
         /* After this no wake-up is ours any more; those that were, we serve. */
-        if (listener->polling == POLLING_EXCLUSIVE && poll_as(listener, POLLING_RESTING) == 0)
-            while (accept_one(listener))
-                ;
+        if (waited || (listener->polling == POLLING_EXCLUSIVE && poll_as(listener, POLLING_RESTING) == 0))
+            accept_ours(listener);
         stop(listener);
     }
 }
@@ -213,6 +378,8 @@ struct listener *listeners_free(struct listener *listeners, size_t n)
     for (size_t i = 0; i < n; i++) {
         stop(&listeners[i]);
         timer_stop(&listeners[i].pause_timer);
+        limits_forget(listeners[i].server->options.limits, &listeners[i].waiter);
+        loop_unpost(listeners[i].server->options.loop, &listeners[i]);
         close_and_forget(&listeners[i].fd);
     }
     free(listeners);

@@ -24,6 +24,11 @@ static uint64_t read_queued(int fd)
     return ioctl(fd, SIOCOUTQ, &queued) < 0 ? 0 : (uint64_t)queued;
 }
 
+bool outflow_is_over(int fd)
+{
+    return read_queued(fd) == 0;
+}
+
 struct outflow outflow_begin(int fd)
 {
     struct outflow outflow = {0};

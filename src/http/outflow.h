@@ -9,6 +9,8 @@ struct outflow {
     uint64_t mark; /* TCP: bytes that the peer has acknowledged; otherwise what it has yet to take */
 };
 
+/* Whether nothing is left that the peer has not taken. */
+bool outflow_is_over(int fd);
 /* From now on. */
 struct outflow outflow_begin(int fd);
 /* How many bytes the peer has taken since this was asked last. A Unix socket counts nothing: then UINT64_MAX

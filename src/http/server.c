@@ -150,6 +150,7 @@ int server_new(struct server **ret, const struct server_options *options)
 
     server->options = *options;
     list_init(&server->conns);
+    list_init(&server->idle);
     list_init(&server->exchanges);
     list_init(&server->lingering);
     handled_init(server);
@@ -176,6 +177,7 @@ struct server *server_free(struct server *server)
     if (server->options.group)
         accept_group_leave(server->options.group, server->options.index);
     listeners_free(server->listeners, server->n_listeners);
+    limits_leave(server->options.limits, server->options.index);
     server_cut(server);
     linger_end_all(server);
     /* HTTP/2 connections end when their loop sees that their sockets were shut down. */
@@ -192,6 +194,30 @@ struct server *server_free(struct server *server)
     return NULL;
 }
 
+/* A connection that has just become idle may well have its next request on the way. */
+#define SHED_IDLE USEC_PER_SEC
+/* How many are looked at, at most: those of other listeners may be in between. */
+#define SHED_LOOKS 64
+
+bool server_shed(struct server *server, const struct listener_config *listener)
+{
+    unsigned looks = SHED_LOOKS;
+
+    list_for_each (node, &server->idle) {
+        struct conn *conn = list_entry(node, struct conn, idle_link);
+        if (looks-- == 0)
+            return false;
+        if ((!listener || conn->origin->listener == listener) && http1_shed(conn, SHED_IDLE))
+            return true; /* the node is gone */
+    }
+    return false;
+}
+
+static bool on_asked_to_shed(void *userdata, const struct listener_config *listener)
+{
+    return server_shed(userdata, listener);
+}
+
 static void on_passed(void *userdata)
 {
     struct server *server = userdata;
@@ -201,6 +227,8 @@ static void on_passed(void *userdata)
 int server_start_accepting(struct server *server, struct flight_slot *flight)
 {
     server->flight = flight;
+    limits_join(server->options.limits, server->options.index, server->options.loop, on_asked_to_shed,
+                server);
     listeners_start(server->listeners, server->n_listeners);
     if (server->options.group)
         accept_group_join(server->options.group, server->options.index, server->options.loop, on_passed,

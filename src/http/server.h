@@ -14,6 +14,7 @@
 #include "util/flight_slot.h"
 
 struct server;
+struct limits;      /* http/limits.h */
 struct body_store;  /* http/body.h */
 struct tls_config;  /* http/tls.h: one listener's certificates, shared by all workers */
 struct rate_limits; /* http/rate_limit.h: shared by all workers */
@@ -36,6 +37,7 @@ struct server_options {
     struct roster *roster;           /* NULL with a handler */
     struct body_store *bodies;       /* of the process; NULL: bodies stay in memory, and are not counted */
     struct rate_limits *rate_limits; /* of the process; NULL with a handler */
+    struct limits *limits;           /* of the process; NULL: its connections are not counted */
     const struct server_socket *sockets;
     size_t n_sockets;
     request_handler handler; /* NULL: route and proxy; otherwise what follows is set, too */

@@ -35,6 +35,7 @@ struct server {
     size_t n_listeners;
 
     struct list conns;     /* every open connection */
+    struct list idle;      /* those of HTTP/1 that are idle, the longest idle first */
     struct list exchanges; /* every request whose head is complete */
     struct list lingering;
     size_t n_conns, n_busy, n_exchanges, n_tunnels, n_lingering;
@@ -76,6 +77,10 @@ static inline usec_t server_now(const struct server *server)
 {
     return timers_now(loop_timers(server->options.loop));
 }
+
+/* Closes the connection that has been idle for longest, of one listener or of any (NULL), to make room for
+ * others. False when none has been for a while. */
+bool server_shed(struct server *server, const struct listener_config *listener);
 
 /* While draining: how long the next idle connection is kept. Stages, so that they do not all end at once. */
 usec_t server_idle_stage(struct server *server);

@@ -174,6 +174,7 @@ int worker_new(struct worker **ret, const struct worker_options *options)
                                                                  .metrics = options->metrics,
                                                                  .journal = options->journal,
                                                                  .roster = options->roster,
+                                                                 .limits = options->limits,
                                                                  .bodies = options->bodies,
                                                                  .rate_limits = options->rate_limits,
                                                                  .sockets = options->sockets,

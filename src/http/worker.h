@@ -14,6 +14,7 @@ struct worker_options {
     struct metrics_shard *metrics;
     struct journal *journal;
     struct roster *roster;
+    struct limits *limits;
     struct body_store *bodies;
     struct rate_limits *rate_limits;
     const struct server_socket *sockets;

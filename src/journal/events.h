@@ -33,6 +33,7 @@
     X(EVENT_REQUEST_REFUSED,  "request-refused",  "03ec859945974c5080cbbf7a4a5ce209", LOG_INFO)              \
     X(EVENT_BODY_REFUSED,     "body-refused",     "fe65b935e7044b63a2d6db6971354a77", LOG_WARNING)           \
     X(EVENT_CLIENT_FAULT,     "client-fault",     "2f86760037774b458c2f8a6452bfa98c", LOG_INFO)              \
+    X(EVENT_ACCEPT_PAUSED,    "accept-paused",    "a945d069981c48bf977bc3cdb3fcdb7d", LOG_WARNING)           \
     X(EVENT_ACCESS,           "access",           "50bf69f7fde14c55b011db7012e8fd82", LOG_INFO)              \
     X(EVENT_WORKER_WEDGED,    "worker-wedged",    "2aaf8ac3c1504feeb2aa76fb928e56a2", LOG_CRIT)              \
     X(EVENT_RECORDS_LOST,     "records-lost",     "e8c1702e8cbb4f27a66d6ebcb338634b", LOG_WARNING)           \

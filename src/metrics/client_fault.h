@@ -9,6 +9,7 @@
     X(CLIENT_FAULT_HANDSHAKE_FAILED,   "handshake-failed",  "its TLS handshake failed")                 \
     X(CLIENT_FAULT_KEY_UPDATES,        "key-updates",       "it wants new TLS keys all the time")       \
     X(CLIENT_FAULT_ADMIN_CONNECTIONS,  "admin-connections", "there are too many at the admin socket")   \
+    X(CLIENT_FAULT_CONNECTIONS,        "connections",       "it has too many connections")              \
     X(CLIENT_FAULT_HANDSHAKE_TIMEOUT,  "handshake-timeout", "its TLS handshake took too long")          \
     X(CLIENT_FAULT_HEAD_TIMEOUT,       "head-timeout",      "the head of a request took too long")      \
     X(CLIENT_FAULT_BODY_TIMEOUT,       "body-timeout",      "the body of a request took too long")      \

@@ -35,6 +35,20 @@ static bool read_journal_dropped(const struct metrics_process *process, const st
     return true;
 }
 
+static bool read_places_taken(const struct metrics_process *process, const struct process_usage *usage,
+                              struct metric_reading *ret)
+{
+    ret->value = (double)process->places_taken;
+    return true;
+}
+
+static bool read_places(const struct metrics_process *process, const struct process_usage *usage,
+                        struct metric_reading *ret)
+{
+    ret->value = (double)process->places;
+    return true;
+}
+
 static bool read_body_memory(const struct metrics_process *process, const struct process_usage *usage,
                              struct metric_reading *ret)
 {
@@ -156,6 +170,11 @@ const struct metric_family metric_families[_METRIC_MAX] = {
         "holdfast_connections_total", METRIC_COUNTER, "Client connections opened.",
         {DIMENSION_LISTENER, DIMENSION_PROTOCOL},
     },
+    [METRIC_ACCEPT_PAUSES] = {
+        "holdfast_accept_pauses_total", METRIC_COUNTER,
+        "Times that a thread paused accepting on a listener: at a limit, or for want of descriptors or memory.",
+        {DIMENSION_LISTENER}, .sparse = true,
+    },
     [METRIC_CLIENT_FAULTS] = {
         "holdfast_client_faults_total", METRIC_COUNTER,
         "Connections that were refused or ended for what their clients did, by listener and kind of fault.",
@@ -244,6 +263,15 @@ const struct metric_family metric_families[_METRIC_MAX] = {
     [METRIC_JOURNAL_DROPPED] = {
         "holdfast_journal_dropped_total", METRIC_COUNTER, "Records dropped because the journal did not keep up.",
         .read = read_journal_dropped,
+    },
+    [METRIC_PLACES_TAKEN] = {
+        "holdfast_connections_counted", METRIC_GAUGE,
+        "Client connections that count against MaxConnections=, handshakes and lingering closes among them.",
+        .read = read_places_taken,
+    },
+    [METRIC_PLACES] = {
+        "holdfast_connections_max", METRIC_GAUGE, "Client connections that there may be at once.",
+        .read = read_places,
     },
     [METRIC_BODY_MEMORY] = {
         "holdfast_request_body_memory_bytes", METRIC_GAUGE, "Bytes of request bodies held in memory now.",

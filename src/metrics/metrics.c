@@ -220,6 +220,12 @@ void metrics_certificate_expires(struct metrics *metrics, const struct listener_
         expires / USEC_PER_SEC);
 }
 
+void metrics_accept_pause(struct metrics_shard *shard, const struct listener_config *listener)
+{
+    if (shard && listener)
+        count(shard, METRIC_ACCEPT_PAUSES, listener->index, 1);
+}
+
 void metrics_client_fault(struct metrics_shard *shard, const struct listener_config *listener,
                           enum client_fault fault)
 {

@@ -72,6 +72,8 @@ void metrics_retry(struct metrics_shard *shard, const struct upstream_config *up
 /* A request began to wait for a target; it was told that there is none. */
 void metrics_hold(struct metrics_shard *shard, const struct upstream_config *upstream);
 void metrics_hold_expired(struct metrics_shard *shard, const struct upstream_config *upstream);
+/* Accepting paused. */
+void metrics_accept_pause(struct metrics_shard *shard, const struct listener_config *listener);
 /* A client was turned away. */
 void metrics_client_fault(struct metrics_shard *shard, const struct listener_config *listener,
                           enum client_fault fault);
@@ -155,6 +157,7 @@ struct metrics_process {
     uint64_t journal_dropped;
     const char *state; /* starting, running, draining */
     struct metrics_lineage lineage;
+    uint64_t places_taken, places;   /* client connections that count, and that there may be */
     uint64_t body_memory, body_disk; /* bytes of request bodies held now */
 };
 /* Adds the Prometheus text exposition format 0.0.4. Implemented in metrics/exposition.c. */

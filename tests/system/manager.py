@@ -213,7 +213,7 @@ class Service:
 
     # Running it
 
-    def start(self, *arguments, watchdog=None, notify=True, channel=None):
+    def start(self, *arguments, watchdog=None, notify=True, channel=None, descriptors=None):
         """Executes it. `watchdog`: seconds, for WATCHDOG_USEC; `channel`: to a predecessor that the test plays."""
         assert self._pidfd is None, "it runs already"
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "HOME") or k.endswith("SAN_OPTIONS")}
@@ -241,7 +241,8 @@ class Service:
         self.stderr = Log()
         read, write = os.pipe()
         # LISTEN_PID is the process itself; a shell that executes it is the simplest way to know it beforehand.
-        command = ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', *UNDER, str(self.binary)]
+        limit = f"ulimit -n {descriptors}; " if descriptors else ""
+        command = ["/bin/sh", "-c", limit + 'LISTEN_PID=$$ exec "$0" "$@"', *UNDER, str(self.binary)]
         command += [str(a) for a in (arguments or ("--config", self.config_path))]
         with contextlib.ExitStack() as parked:
             fds = []

@@ -1,6 +1,7 @@
 """Clients that are slow, on purpose or not: each phase of a connection has a clock of its own, and who runs out of it is
 told in the journal. Who is slow but honest is served to the end."""
 
+import os
 import socket
 import ssl
 import threading
@@ -32,7 +33,7 @@ def serve_large(service, gateway, kind="tcp4"):
 
 def await_fault(service, fault):
     """The one client that was turned away: a record says why, and it is counted."""
-    line = service.wait_for_line(f"turned away .*{fault}")
+    line = service.wait_for_line(f"turned away .*fault={fault}")
     metrics = exposition.Exposition(service.admin("GET", "/metrics").text)
     assert metrics.sum("holdfast_client_faults_total", fault=fault) == 1
     return line
@@ -207,3 +208,151 @@ def test_pipelined_requests_of_a_client_that_does_not_read(service):
     with connect_narrow(service) as client:
         client.send(h1.format_request("GET", "/large") * 3)
         await_fault(service, "send-timeout")
+
+
+# Limits
+
+
+def counted(service):
+    return exposition.Exposition(service.admin("GET", "/metrics").text).value("holdfast_connections_counted")
+
+
+def await_counted(service, n):
+    h1.eventually(lambda: counted(service) == n)
+
+
+def await_pause(service, reason):
+    return service.wait_for_line(f"accepting on listener http pauses .*{reason}")
+
+
+def pauses(service):
+    return [line for line in service.lines() if "pauses at" in line]
+
+
+def busy(service):
+    """A connection on which a request has begun: it is not idle."""
+    client = service.connect()
+    client.send(b"GET /hello HTTP/1.1\r\n")
+    return client
+
+
+def finish(client):
+    client.send(b"Host: test\r\n\r\n")
+    return client.read_response().status
+
+
+def cpu_seconds(service):
+    fields = open(f"/proc/{service.pid}/stat").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("section", ["gateway", "listener"])
+def test_a_limit_makes_clients_wait(service, section, threads):
+    """Nobody is refused: whoever comes when all places are taken is served when one is free."""
+    service.listen("http", "tcp4")
+    service.listen("admin")
+    limit = "MaxConnections=5\n"
+    service.write_config(
+        f"[Gateway]\nThreads={threads}\n{limit * (section == 'gateway')}"
+        f"[Listener http]\n{limit * (section == 'listener')}{HELLO}"
+    )
+    service.start_ready()
+    holders = [busy(service) for _ in range(5)]
+    await_counted(service, 5)
+    waiting = [busy(service) for _ in range(8)]
+    await_pause(service, "is reached")
+    before = cpu_seconds(service)
+    assert all(client.is_quiet(0.05) for client in waiting)
+    time.sleep(0.6)
+    assert cpu_seconds(service) - before < 0.1, "it is busy with waiting"
+    assert counted(service) == 5
+    for client in holders + waiting:
+        assert finish(client) == 200
+        client.close()
+    await_counted(service, 0)
+    assert len(pauses(service)) == 1, "one record for each episode"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_idle_connections_make_room(service, threads):
+    """The longest idle goes first; whoever has begun a request stays, and so does who was idle for a moment only."""
+    configure(service, f"Threads={threads}\nMaxConnections=10")
+    worker = busy(service)
+    idle = []
+    for _ in range(9):
+        idle.append(service.connect())
+        assert idle[-1].get("/hello").status == 200
+    await_counted(service, 10)
+    late = service.connect()
+    late.request("GET", "/hello")
+    await_pause(service, "is reached")
+    assert late.read_response().status == 200
+    gone = [client for client in idle if not client.is_quiet(0.01)]
+    assert len(gone) == 1
+    if threads == 1:
+        assert gone == idle[:1]
+    assert finish(worker) == 200
+    for client in idle:
+        if client not in gone:
+            assert client.get("/hello").status == 200
+
+
+def test_connections_of_one_source(service):
+    service.listen("http", "tcp4")
+    service.listen("admin")
+    service.write_config(f"[Gateway]\nThreads=2\n[Listener http]\nMaxConnectionsPerSource=3\n{HELLO}")
+    service.start_ready()
+
+    def connect(source):
+        sock = socket.create_connection(service.address(), 10, (source, 0))
+        client = h1.Connection.__new__(h1.Connection)
+        h1.Peer.__init__(client, sock, 10)
+        return client
+
+    first = [connect("127.0.0.1") for _ in range(3)]
+    assert [client.get("/hello").status for client in first] == [200] * 3
+    with pytest.raises((h1.Closed, ConnectionResetError)):
+        connect("127.0.0.1").get("/hello")
+    await_fault(service, "connections")
+    other = connect("127.0.0.2")
+    assert other.get("/hello").status == 200
+    assert [client.get("/hello").status for client in first] == [200] * 3
+    first.pop().close()
+    await_counted(service, 3)
+    assert connect("127.0.0.1").get("/hello").status == 200
+
+
+def test_without_descriptors(service):
+    """The limit of open files is met before MaxConnections=: clients wait, the admin API answers, nobody is lost."""
+    service.listen("http", "tcp4")
+    service.listen("admin")
+    service.configure(HELLO, gateway="Threads=2\nMaxConnections=1000\nHeadTimeoutSec=1min")
+    service.start_ready(descriptors=128)
+    clients = [busy(service) for _ in range(200)]
+    await_pause(service, "no descriptor")
+    before, asked = cpu_seconds(service), 0
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        assert service.admin("GET", "/livez").status == 200
+        asked += 1
+        time.sleep(0.1)
+    assert cpu_seconds(service) - before < 0.3, "it is busy with waiting"
+    assert 0 < counted(service) < 200
+    for client in clients:
+        assert finish(client) == 200
+        client.close()
+    assert len(pauses(service)) == 1
+
+
+def test_a_stop_at_the_limit(service):
+    """Who waits when the gateway stops is served by the next process."""
+    configure(service, "Threads=1\nMaxConnections=2")
+    holders = [busy(service) for _ in range(2)]
+    await_counted(service, 2)
+    waiting = [busy(service) for _ in range(20)]
+    await_pause(service, "is reached")
+    service.reload()
+    for client in holders + waiting:
+        assert finish(client) == 200
+        client.close()

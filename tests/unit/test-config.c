@@ -143,11 +143,11 @@ static void test_everything(void **state)
         &text,
         "[Gateway]\nThreads=3\nDrainSec=20s\nQuietSec=0\nAccessLog=journal\nMaxBodySize=1M\n"
         "HeadTimeoutSec=1s\nBodyTimeoutSec=2s\nIdleTimeoutSec=3s\nSendTimeoutSec=infinity\n"
-        "HandshakeTimeoutSec=4s\nBodyMinRate=2K\nSendMinRate=0\n"
+        "MaxConnections=500\nHandshakeTimeoutSec=4s\nBodyMinRate=2K\nSendMinRate=0\n"
         "ReloadTimeoutSec=45s\nMaxGenerations=3\nMaxHeadSize=32K\nMaxHeaders=50\nBodyMemorySize="
         "2M\nMaxBufferedSize=3G\n"
         "RateLimitClients=2048\n"
-        "[Listener http]\n"
+        "[Listener http]\nMaxConnections=40\nMaxConnectionsPerSource=7\n"
         "[Listener https]\nProtocol=https\nTLSCertificate=/a.crt\nTLSCertificate=/b.crt\nTLSKey=/a.key\n"
         "TLSKey=/b.key\nTLSMinimumVersion=1.3\nTLSClientCA=/ca.crt\nTLSClientVerify=required\nHTTP2=no\n"
         "TLSOCSPResponse=-\nTLSOCSPResponse=/b.ocsp\nTLSRequireSNI=yes\nTLSTicketRotateSec=1h\n"
@@ -194,6 +194,7 @@ static void test_everything(void **state)
     assert_int_equal(g->body_memory_size, 2 << 20);
     assert_int_equal(g->max_buffered_size, UINT64_C(3) << 30);
     assert_int_equal(g->max_headers, 50);
+    assert_int_equal(g->max_connections, 500);
     assert_int_equal(g->handshake_timeout, 4 * USEC_PER_SEC);
     assert_int_equal(g->rate_clients, 2048);
     assert_int_equal(g->head_timeout, USEC_PER_SEC);
@@ -210,6 +211,8 @@ static void test_everything(void **state)
     assert_int_equal(f->config->n_listeners, 2);
     const struct listener_config *http = &f->config->listeners[0], *https = &f->config->listeners[1];
     assert_string_equal(http->name, "http");
+    assert_int_equal(http->max_connections, 40);
+    assert_int_equal(http->max_per_source, 7);
     assert_int_equal(http->index, 0);
     assert_int_equal(http->protocol, LISTENER_HTTP);
     assert_true(http->http2);
@@ -623,6 +626,9 @@ static void test_refused(void **state)
         {WITH_LISTENER("[Gateway]\nMaxHeaders=1001"), "out of range"},
         {WITH_LISTENER("[Gateway]\nIdleTimeoutSec=10us"), "too short"},
         {WITH_LISTENER("[Gateway]\nHandshakeTimeoutSec=0"), "too short"},
+        {WITH_LISTENER("[Gateway]\nMaxConnections=0"), "out of range (accepted: auto, or 1 to 1000000)"},
+        {WITH_LISTENER("[Gateway]\nMaxConnections=infinity"), "not a valid value"},
+        {WITH_LISTENER("[Listener s]\nMaxConnectionsPerSource=0"), "out of range"},
         {WITH_LISTENER("[Gateway]\nBodyMinRate=infinity"), "too large (accepted: bytes a second"},
         {WITH_LISTENER("[Gateway]\nSendMinRate=2G"), "too large"},
         {WITH_LISTENER("[Gateway]\nSendMinRate=-1"), "not a valid value"},
