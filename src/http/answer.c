@@ -39,7 +39,7 @@ void answer_options(struct exchange *exchange)
     req->res.reason = problem_reason(204);
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_ALLOW, NULL,
                    H2O_STRLIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-    send_body(exchange, "", 0);
+    answer_send_body(exchange, "", 0);
 }
 
 void answer_redirect(struct exchange *exchange)
