@@ -140,6 +140,19 @@ static void check_tls(const struct draft *draft, const struct section *section,
                       "TLSClientCA= is missing: nobody vouches for the clients");
 }
 
+static void check_proxy_protocol(const struct draft *draft, const struct section *section,
+                                 const struct listener_config *listener)
+{
+    const struct setting *from = section_setting(section, "ProxyProtocolFrom");
+
+    if (listener->proxy_protocol && !from)
+        section_error(draft, section, section_setting(section, "ProxyProtocol"),
+                      "ProxyProtocolFrom=ADDRESSES",
+                      "ProxyProtocolFrom= is missing: who may say whose connections these are?");
+    if (!listener->proxy_protocol && from)
+        section_error(draft, section, from, NULL, "this means something with ProxyProtocol=yes only");
+}
+
 static void build_listeners(struct draft *draft, struct config *config)
 {
     size_t cursor = 0;
@@ -159,6 +172,7 @@ static void build_listeners(struct draft *draft, struct config *config)
         pair_certificates(draft, section, listener);
         add_ocsp_responses(draft, section, listener);
         check_tls(draft, section, listener);
+        check_proxy_protocol(draft, section, listener);
         if (!section_setting(section, "IdleTimeoutSec"))
             listener->idle_timeout = config->gateway.idle_timeout;
         if (!section_setting(section, "MaxBodySize")) {

@@ -73,6 +73,7 @@ static void listener_deinit(struct listener_config *listener)
     free(listener->client_crl);
     prefix_access_deinit(&listener->access);
     prefix_set_deinit(&listener->trusted_proxies);
+    prefix_set_deinit(&listener->proxy_protocol_from);
     free(listener->name);
 }
 

@@ -133,10 +133,12 @@ struct listener_config {
     char *client_crl;
     enum client_verify client_verify;
     bool http2;
-    struct prefix_access access;       /* AllowFrom=, DenyFrom= */
-    struct prefix_set trusted_proxies; /* TrustedProxies= */
-    unsigned max_connections;          /* MaxConnections=: 0: no limit */
-    unsigned max_per_source;           /* MaxConnectionsPerSource=: 0: no limit */
+    struct prefix_access access;           /* AllowFrom=, DenyFrom= */
+    struct prefix_set trusted_proxies;     /* TrustedProxies= */
+    bool proxy_protocol;                   /* ProxyProtocol=: each connection begins with its header */
+    struct prefix_set proxy_protocol_from; /* ProxyProtocolFrom=: who may speak it */
+    unsigned max_connections;              /* MaxConnections=: 0: no limit */
+    unsigned max_per_source;               /* MaxConnectionsPerSource=: 0: no limit */
     uint64_t max_body_size;
     usec_t idle_timeout;
     struct config_place place;

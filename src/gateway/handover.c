@@ -30,13 +30,24 @@ static void batch_add(struct batch *batch, const struct moving_connection *conne
 static json_t *describe(const struct moving_connection *items, size_t n)
 {
     json_t *message = channel_message_new("connections"), *ages = json_array(), *idle = json_array();
+    json_t *clients = json_array();
+    char text[IP_ADDRESS_TEXT_MAX];
+    bool is_told = false; /* of any: most have no client but their peers */
+
     for (size_t i = 0; i < n; i++) {
         json_array_append_new(ages, json_integer(items[i].age_ms));
         json_array_append_new(idle, json_integer(items[i].idle_ms));
+        const bool has_client = items[i].client.family != IP_NONE;
+        is_told = is_told || has_client;
+        json_array_append_new(clients, has_client ? json_string(ip_address_format(&items[i].client, text))
+                                                  : json_null());
     }
     json_object_set_new(message, "listener", json_string(items[0].listener->name));
     json_object_set_new(message, "age_ms", ages);
     json_object_set_new(message, "idle_ms", idle);
+    if (is_told)
+        json_object_set(message, "client", clients);
+    json_decref(clients);
     return message;
 }
 
@@ -155,6 +166,18 @@ static uint32_t duration_at(const struct channel_message *message, const char *k
     return n < 0 ? 0 : (uint32_t)MIN(n, (json_int_t)UINT32_MAX);
 }
 
+static struct ip_address client_at(const struct channel_message *message, size_t i)
+{
+    const char *text = json_string_value(json_array_get(json_object_get(message->body, "client"), i));
+    struct ip_address client = {.family = IP_NONE};
+
+    if (text && streq(text, "unix"))
+        client.family = IP_UNIX;
+    else if (text)
+        (void)ip_address_parse(slice_of(text), &client);
+    return client;
+}
+
 static bool is_connection(int fd)
 {
     int type = 0, listens = 0;
@@ -177,6 +200,7 @@ size_t handover_receive(const struct config *config, struct channel_message *mes
         const struct moving_connection connection = {
             .fd = TAKE_FD(message->fds[i]),
             .listener = listener,
+            .client = client_at(message, i),
             .age_ms = duration_at(message, "age_ms", i),
             .idle_ms = duration_at(message, "idle_ms", i),
         };

@@ -1,6 +1,7 @@
 #pragma once
 /* Giving idle connections to another process, in messages of many: {"type": "connections", "listener": name,
- * "age_ms": [...], "idle_ms": [...]} with a descriptor for each.
+ * "age_ms": [...], "idle_ms": [...], "client": [...]} with a descriptor for each. A client is an address,
+ * "unix", or null where it is the peer; where all are, the array is not there.
  *
  * Connections come one by one from all workers. What has come by the time the control loop turns goes out
  * together, by listener. */

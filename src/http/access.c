@@ -30,7 +30,7 @@ static void add_request(struct journal_record *record, const struct exchange *ex
 static void add_peer(struct journal_record *record, struct conn *conn)
 {
     journal_add_string(record, FIELD_PEER, conn_peer(conn));
-    if (!ip_address_eq(conn_client(conn), &conn->peer))
+    if (conn_is_passed_on(conn))
         journal_add_string(record, FIELD_CLIENT, conn_client_text(conn));
 }
 

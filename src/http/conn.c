@@ -8,6 +8,7 @@
 #include "http/http1.h"
 #include "http/http2.h"
 #include "http/linger.h"
+#include "http/proxy_header.h"
 #include "http/server_internal.h"
 #include "http/tls_internal.h"
 #include "http/tunnel.h"
@@ -75,7 +76,14 @@ static void on_close(void *data)
     else
         place_give_back(&conn->place);
     client_certificate_free(conn->certificate);
+    proxy_reader_free(conn->proxy_reader);
     free(conn);
+}
+
+static void set_client(struct conn *conn, const struct ip_address *client)
+{
+    conn->client = *client;
+    conn->is_trusted_proxy = prefix_set_contains(&conn->origin->listener->trusted_proxies, client);
 }
 
 static void start_http2(struct conn *conn)
@@ -108,6 +116,43 @@ static void on_handshake_timeout(struct timer *timer)
     conn_abort(conn);
 }
 
+/* Its client is known, and may come. */
+static void begin(struct conn *conn)
+{
+    if (conn->origin->tls) {
+        conn->timer.callback = on_handshake_timeout;
+        server_timer_start(conn->server, &conn->timer, server_gateway(conn->server)->handshake_timeout);
+        h2o_socket_ssl_handshake(conn->sock, tls_config_ssl(conn->origin->tls), NULL, on_handshake);
+    } else {
+        http1_start(conn);
+    }
+}
+
+/* A word would need a lingering close to arrive; a reset leaves nothing behind in the kernel. */
+static void reset_at_close(int fd)
+{
+    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+/* Connections of a proxy's own are how it sees whether we are well: no client's address is judged there.
+ * Those whose client it does not know are taken for its own in all but that. */
+static void on_proxy_header(struct conn *conn, const struct proxy_header *header)
+{
+    if (header->source.family != IP_NONE)
+        set_client(conn, &header->source);
+    if (!header->is_local && !prefix_access_is_granted(&conn->origin->listener->access, &conn->client)) {
+        conn_fault(conn, CLIENT_FAULT_DENIED, NULL);
+        h2o_socket_close(conn->sock);
+    } else if (!place_take_source(&conn->place, &conn->client, header->is_local)) {
+        conn_fault(conn, CLIENT_FAULT_CONNECTIONS, NULL);
+        reset_at_close(h2o_socket_get_fd(conn->sock));
+        h2o_socket_close(conn->sock);
+    } else {
+        begin(conn);
+    }
+}
+
 static struct ip_address peer_of(int fd)
 {
     struct sockaddr_storage address;
@@ -130,10 +175,8 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
                           .kind = CONN_HANDSHAKE,
                           .accepted_at = server_now(server),
                           .linger_fd = -1,
-                          .peer = *peer,
-                          .client = *peer,
-                          .is_trusted_proxy = prefix_set_contains(&origin->listener->trusted_proxies, peer)};
-    conn->timer.callback = on_handshake_timeout;
+                          .peer = *peer};
+    set_client(conn, peer);
     list_append(&server->conns, &conn->link);
     list_init(&conn->idle_link);
     server_count_connections(server, 1);
@@ -142,73 +185,89 @@ static struct conn *conn_new(struct server *server, const struct server_socket *
     return conn;
 }
 
+/* Says why a fresh connection of `peer` is turned away, or NULL. Where its client is told by a header, that
+ * is judged when it has come. */
+static const char *refusal(const struct listener_config *listener, const struct ip_address *peer)
+{
+    if (listener->proxy_protocol)
+        return prefix_set_contains(&listener->proxy_protocol_from, peer)
+                   ? NULL
+                   : "it may not speak the PROXY protocol";
+    return prefix_access_is_granted(&listener->access, peer) ? NULL : "";
+}
+
 /* What is refused here costs a flood of such connections little: there is no struct conn, nor any socket of
  * h2o's. Closes fd, and gives the place back. */
 static void turn_away(struct server *server, const struct server_socket *origin, int fd,
-                      const struct ip_address *client, enum client_fault fault, struct place *place)
+                      const struct ip_address *peer, enum client_fault fault, const char *detail,
+                      struct place *place)
 {
     char text[IP_ADDRESS_TEXT_MAX];
 
-    fault_found(server, origin->listener, ip_address_format(client, text), fault, NULL);
+    fault_found(server, origin->listener, ip_address_format(peer, text), fault, detail);
     close(fd);
     place_give_back(place);
-}
-
-static bool is_admitted(struct server *server, const struct server_socket *origin, int fd,
-                        const struct ip_address *client, struct place *place)
-{
-    if (prefix_access_is_granted(&origin->listener->access, client))
-        return true;
-    turn_away(server, origin, fd, client, CLIENT_FAULT_DENIED, place);
-    return false;
 }
 
 void conn_accepted(struct server *server, const struct server_socket *origin, int fd,
                    const struct ip_address *peer, struct place place)
 {
-    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
     static const int yes = 1;
+    const bool is_announced = origin->listener->proxy_protocol; /* its client is told by a header */
+    const char *why = refusal(origin->listener, peer);
 
-    if (!is_admitted(server, origin, fd, peer, &place))
+    if (why) {
+        turn_away(server, origin, fd, peer, CLIENT_FAULT_DENIED, *why ? why : NULL, &place);
         return;
-    if (!place_take_source(&place, peer, false)) {
-        /* A word would need a lingering close to arrive; a reset leaves nothing behind in the kernel. */
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-        turn_away(server, origin, fd, peer, CLIENT_FAULT_CONNECTIONS, &place);
+    }
+    if (!is_announced && !place_take_source(&place, peer, false)) {
+        reset_at_close(fd);
+        turn_away(server, origin, fd, peer, CLIENT_FAULT_CONNECTIONS, NULL, &place);
         return;
     }
     if (peer->family != IP_UNIX)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     struct conn *conn = conn_new(server, origin, fd, peer);
     conn->place = place;
-    if (server->options.handler && !handled_admits(conn)) {
+    if (server->options.handler && !handled_admits(conn))
         h2o_socket_close(conn->sock);
-    } else if (origin->tls) {
-        server_timer_start(server, &conn->timer, server_gateway(server)->handshake_timeout);
-        h2o_socket_ssl_handshake(conn->sock, tls_config_ssl(origin->tls), NULL, on_handshake);
-    } else {
-        http1_start(conn);
-    }
+    else if (is_announced)
+        proxy_header_await(conn, on_proxy_header);
+    else
+        begin(conn);
+}
+
+/* The configuration may be another one than that under which it was accepted. */
+static bool may_stay(const struct listener_config *listener, const struct moving_connection *connection,
+                     const struct ip_address *peer)
+{
+    const bool is_told = connection->client.family != IP_NONE;
+
+    if (!is_told && listener->proxy_protocol)
+        return prefix_set_contains(&listener->proxy_protocol_from, peer);
+    return prefix_access_is_granted(&listener->access, is_told ? &connection->client : peer);
 }
 
 void conn_adopted(struct server *server, const struct server_socket *origin,
                   const struct moving_connection *connection)
 {
     const struct ip_address peer = peer_of(connection->fd);
-    struct place place;
-
-    limits_take_anyway(server->options.limits, origin->listener, &place);
-    /* The configuration may be another one than that under which it was accepted. */
-    if (!is_admitted(server, origin, connection->fd, &peer, &place))
-        return;
-    (void)place_take_source(&place, &peer, true);
     struct conn *conn = conn_new(server, origin, connection->fd, &peer);
-    conn->place = place;
+
+    if (connection->client.family != IP_NONE)
+        set_client(conn, &connection->client);
+    limits_take_anyway(server->options.limits, origin->listener, &conn->place);
+    (void)place_take_source(&conn->place, &conn->client, true);
     conn->accepted_at = usec_sub(conn->accepted_at, connection->age_ms * USEC_PER_MSEC);
     conn->idle_before = connection->idle_ms * USEC_PER_MSEC;
     conn->adopted = true;
     conn->stays = connection->stays;
-    http1_start(conn);
+    if (may_stay(origin->listener, connection, &peer)) {
+        http1_start(conn);
+        return;
+    }
+    conn_fault(conn, CLIENT_FAULT_DENIED, NULL);
+    h2o_socket_close(conn->sock);
 }
 
 const char *conn_peer(struct conn *conn)

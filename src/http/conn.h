@@ -13,8 +13,10 @@
 #include "util/ip_address.h"
 #include "util/list.h"
 
+struct proxy_reader;
+
 enum conn_kind {
-    CONN_HANDSHAKE, /* TLS is being negotiated */
+    CONN_HANDSHAKE, /* a PROXY header is awaited, or TLS is being negotiated */
     CONN_HTTP1,
     CONN_HTTP2,
     CONN_TUNNEL,
@@ -29,22 +31,23 @@ struct conn {
     const struct server_socket *origin;
     h2o_socket_t *sock; /* NULL once it is closed */
     enum conn_kind kind;
-    unsigned n_exchanges;            /* requests in progress */
-    bool busy;                       /* a request has begun to arrive or is in progress */
-    bool adopted;                    /* it was accepted by another process, and is not counted again */
-    bool stays;                      /* it is not given away (again) */
-    usec_t accepted_at;              /* on the monotonic clock; by whoever accepted it */
-    usec_t idle_before;              /* HTTP/1: how long it was idle elsewhere before it came here */
-    bool closing;                    /* we are ending it: nothing more is expected from it */
-    int linger_fd;                   /* a duplicate kept for the lingering close, -1 otherwise */
-    usec_t goaway_at;                /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
-    bool goaway_final;               /* … and whether the second was */
-    void *protocol;                  /* what the kind has: http1.c's object, http2.c's, or the tunnel */
-    struct timer timer;              /* of the handshake */
-    struct credentials *credentials; /* NULL before conn_credentials() */
-    bool is_common;                  /* it may not take one of the last places */
-    struct ip_address peer;          /* the socket's other end */
-    bool is_trusted_proxy;           /* what it says of the clients of its requests is believed */
+    unsigned n_exchanges;              /* requests in progress */
+    bool busy;                         /* a request has begun to arrive or is in progress */
+    bool adopted;                      /* it was accepted by another process, and is not counted again */
+    bool stays;                        /* it is not given away (again) */
+    usec_t accepted_at;                /* on the monotonic clock; by whoever accepted it */
+    usec_t idle_before;                /* HTTP/1: how long it was idle elsewhere before it came here */
+    bool closing;                      /* we are ending it: nothing more is expected from it */
+    int linger_fd;                     /* a duplicate kept for the lingering close, -1 otherwise */
+    usec_t goaway_at;                  /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
+    bool goaway_final;                 /* … and whether the second was */
+    void *protocol;                    /* what the kind has: http1.c's object, http2.c's, or the tunnel */
+    struct timer timer;                /* of the handshake */
+    struct proxy_reader *proxy_reader; /* while a PROXY header is awaited */
+    struct credentials *credentials;   /* NULL before conn_credentials() */
+    bool is_common;                    /* it may not take one of the last places */
+    struct ip_address peer;            /* the socket's other end */
+    bool is_trusted_proxy;             /* what it says of the clients of its requests is believed */
     struct ip_address client; /* on whose behalf it speaks: the peer itself, where nobody says otherwise */
     char peer_text[IP_ADDRESS_TEXT_MAX]; /* empty before it is asked for, as the other */
     char client_text[IP_ADDRESS_TEXT_MAX];
@@ -73,6 +76,11 @@ const char *conn_peer(struct conn *conn);
 /* Who the connection is for: that address too, unless a proxy in front of us passed another one on. */
 const struct ip_address *conn_client(const struct conn *conn);
 const char *conn_client_text(struct conn *conn);
+/* Whether they are two. */
+static inline bool conn_is_passed_on(const struct conn *conn)
+{
+    return !ip_address_eq(&conn->client, &conn->peer);
+}
 /* Who is at the other end of a Unix socket; of others, and where the kernel does not tell, pid is 0. Owned by
  * the conn. */
 const struct credentials *conn_credentials(struct conn *conn);

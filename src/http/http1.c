@@ -204,6 +204,7 @@ void http1_give_away(struct http1 *h)
     const usec_t now = server_now(server);
     struct moving_connection moving = {
         .listener = h->conn->origin->listener,
+        .client = conn_is_passed_on(h->conn) ? *conn_client(h->conn) : (struct ip_address){.family = IP_NONE},
         .age_ms = milliseconds(usec_sub(now, h->conn->accepted_at)),
         .idle_ms = milliseconds(h->conn->idle_before + usec_sub(now, h->idle_since)),
     };

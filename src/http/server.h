@@ -12,6 +12,7 @@
 #include "router/router.h"
 #include "upstream/roster.h"
 #include "util/flight_slot.h"
+#include "util/ip_address.h"
 
 struct server;
 struct limits;      /* http/limits.h */
@@ -71,6 +72,7 @@ void server_drain(struct server *server, usec_t quiet);
 struct moving_connection {
     int fd; /* belongs to whoever has the connection */
     const struct listener_config *listener;
+    struct ip_address client; /* told by a PROXY header; IP_NONE: the peer itself */
     uint32_t age_ms, idle_ms; /* since it was accepted, and since its last response */
     bool stays;               /* it came back: there is no room for it elsewhere */
 };

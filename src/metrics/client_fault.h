@@ -5,6 +5,7 @@
 
 /* clang-format off */
 #define CLIENT_FAULTS(X)                                                                                \
+    X(CLIENT_FAULT_PROXY_HEADER,      "proxy-header",      "its PROXY header was not what it must be")   \
     X(CLIENT_FAULT_DENIED,             "denied",            "its address is not allowed here")          \
     X(CLIENT_FAULT_HANDSHAKE_FAILED,   "handshake-failed",  "its TLS handshake failed")                 \
     X(CLIENT_FAULT_KEY_UPDATES,        "key-updates",       "it wants new TLS keys all the time")       \

@@ -153,7 +153,7 @@ static void test_everything(void **state)
         "TLSOCSPResponse=-\nTLSOCSPResponse=/b.ocsp\nTLSRequireSNI=yes\nTLSTicketRotateSec=1h\n"
         "TLSClientCRL=/crl.pem\n"
         "MaxBodySize=5K\nIdleTimeoutSec=9s\nAllowFrom=192.0.2.0/24 localhost\nAllowFrom=unix\nDenyFrom=any\n"
-        "TrustedProxies=10.0.8.0/24 ::1\n"
+        "TrustedProxies=10.0.8.0/24 ::1\nProxyProtocol=yes\nProxyProtocolFrom=10.0.7.0/24\n"
         "[Upstream orders]\nTarget=unix:/run/o.sock\nTarget=127.0.0.1:9001 weight=2\nTarget=[::1]:9002\n"
         "Target=unix:@abstract weight=0\nBalance=round-robin\nHealthPath=/healthz?x=1\nConnectTimeoutSec=1s\n"
         "FirstByteTimeoutSec=2s\nBetweenBytesTimeoutSec=3s\nPoolIdleSec=4s\nPoolSize=0\n"
@@ -242,6 +242,8 @@ static void test_everything(void **state)
     assert_holds(&https->access.allow, "192.0.2.7 127.0.0.1 ::1", "192.0.3.1 ::2");
     assert_true(https->access.allow.has_unix);
     assert_holds(&https->access.deny, "192.0.2.7 ::2", "");
+    assert_true(https->proxy_protocol);
+    assert_holds(&https->proxy_protocol_from, "10.0.7.1", "10.0.8.1");
     assert_holds(&https->trusted_proxies, "10.0.8.1 ::1", "10.0.9.0");
 
     assert_int_equal(f->config->n_upstreams, 2);
@@ -428,6 +430,10 @@ static void test_addresses(void **state)
                    "length; is 192.0.2.0/24 meant, or 192.0.2.1 alone?");
     assert_refused(f, WITH_LISTENER("[Route /]\nRespond=204\nDenyFrom=example.com"),
                    "\"example.com\" is neither an address or prefix");
+    assert_refused(f, "[Listener http]\nProxyProtocol=yes\n[Route /]\nRespond=204\n",
+                   ":2: [Listener http] ProxyProtocol=yes: ProxyProtocolFrom= is missing");
+    assert_refused(f, "[Listener http]\nProxyProtocolFrom=any\n[Route /]\nRespond=204\n",
+                   "this means something with ProxyProtocol=yes only");
 }
 
 static void test_syntax(void **state)

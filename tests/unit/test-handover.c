@@ -47,11 +47,25 @@ static void on_refused(void *userdata, const struct moving_connection *connectio
     close(connection->fd);
 }
 
+/* Most have none but their peers; so has the first, which may come in a message without any. */
+static struct ip_address client_of(uint32_t i)
+{
+    struct ip_address client = {.family = i == 0        ? IP_NONE
+                                          : i % 7 == 0  ? IP_V4
+                                          : i % 11 == 0 ? IP_UNIX
+                                                        : IP_NONE};
+    if (client.family == IP_V4)
+        client.bytes[3] = (uint8_t)i;
+    return client;
+}
+
 static void adopt(void *userdata, const struct moving_connection *connection)
 {
     /* Each carries in its age which it is, and in its idle time twice that. */
     assert_int_equal(connection->idle_ms, 2 * connection->age_ms);
     assert_ptr_equal(connection->listener, &listeners[connection->age_ms % 2]);
+    const struct ip_address client = client_of(connection->age_ms);
+    assert_true(ip_address_eq(&connection->client, &client));
     by_listener[connection->listener->index]++;
     n_adopted++;
     close(connection->fd);
@@ -69,6 +83,7 @@ static void *give(void *userdata)
     for (uint32_t i = giver->first; i < giver->first + giver->n; i++) {
         const struct moving_connection connection = {.fd = socket(AF_UNIX, SOCK_STREAM, 0),
                                                      .listener = &listeners[i % 2],
+                                                     .client = client_of(i),
                                                      .age_ms = i,
                                                      .idle_ms = 2 * i};
         handover_take(giver->handover, &connection);
