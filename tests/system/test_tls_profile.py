@@ -1,12 +1,9 @@
 """How TLS is spoken, as a client sees it that tries what it should not get: versions, suites, groups, renegotiation,
-compression, ALPN, names, stapled responses; and what clients do that only costs time."""
+compression, ALPN, names."""
 
-import ctypes
-import ctypes.util
 import json
 import os
 import re
-import shutil
 import socket
 import ssl
 import struct
@@ -14,11 +11,9 @@ import subprocess
 
 import pytest
 
-import exposition
 import h1
-import manager
+from tls_peer import client_context, faults, handshake, s_client, shaken, start
 
-ROUTE = '[Route /hello]\nRespond=200 "hello"\n'
 INTERMEDIATE = {"ECDHE-{}-AES128-GCM-SHA256", "ECDHE-{}-AES256-GCM-SHA384", "ECDHE-{}-CHACHA20-POLY1305"}
 SUITES_1_3 = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
 
@@ -28,53 +23,9 @@ def kind(request):
     return request.param
 
 
-def start(service, tmp_path, kind="ec", extra="", **options):
-    certificate, key = manager.make_certificate(tmp_path, kind=kind, **options)
-    service.listen("https", "tcp4")
-    service.listen("admin")
-    service.write_config(f"[Gateway]\nThreads=1\n[Listener https]\nProtocol=https\nTLSCertificate={certificate}\nTLSKey={key}\n{extra}{ROUTE}")
-    service.start_ready()
-    return certificate
-
-
-def s_client(service, *arguments, data=b""):
-    """What openssl says of a handshake; its status is 0 when there was one."""
-    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{service.address()[1]}", *arguments]
-    done = subprocess.run(command, input=data, capture_output=True, timeout=20)
-    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
-
-
-def shaken(service, *arguments):
-    """The suite that was chosen, or None."""
-    status, text = s_client(service, *arguments)
-    found = re.search(r"^New, TLSv1\.[23], Cipher is (\S+)$", text, re.M) or re.search(r"Cipher is ([A-Z]\S+)", text)
-    return found[1] if status == 0 and found and found[1] != "(NONE)" else None
-
-
-def faults(service, fault):
-    m = exposition.Exposition(service.admin("GET", "/metrics").text)
-    return m.value("holdfast_client_faults_total", listener="https", fault=fault)
-
-
 def all_suites():
     listed = subprocess.run(["openssl", "ciphers", "-s", "-v", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"], capture_output=True, text=True, check=True)
     return [line.split()[0] for line in listed.stdout.splitlines() if line.split()[1] != "TLSv1.3"]
-
-
-def client_context(**options):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
-    for name, value in options.items():
-        setattr(context, name, value)
-    return context
-
-
-def handshake(service, context, name="localhost"):
-    sock = context.wrap_socket(socket.create_connection(service.address(), 10), server_hostname=name)
-    with sock:
-        return sock.version(), sock.cipher()[0], sock.selected_alpn_protocol()
 
 
 def test_every_suite(service, tmp_path, kind):
@@ -194,256 +145,19 @@ def test_names(service, tmp_path, required):
             assert handshake(service, client_context(), name)
 
 
-# --- stapled responses --------------------------------------------------------------------------------------------
+# It takes minutes, so it is there for those who ask for it.
+if "TESTSSL" in os.environ:
+    WEIGHTY = ("MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL")
 
-
-@pytest.fixture
-def authority(tmp_path):
-    return manager.make_certificate(tmp_path, "authority")
-
-
-def make_response(tmp_path, authority, certificate, days=7, revoked=False):
-    """An OCSP response for a certificate, as a path."""
-    serial = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-serial"], capture_output=True, text=True, check=True)
-    state = "R\t301231000000Z\t250101000000Z" if revoked else "V\t301231000000Z\t"
-    (tmp_path / "ocsp.index").write_text(f"{state}\t{serial.stdout.strip().partition('=')[2]}\tunknown\t/CN=localhost\n")
-    response, request = tmp_path / "response.der", tmp_path / "request.der"
-    base = ["openssl", "ocsp", "-issuer", authority[0], "-cert", certificate]
-    subprocess.run([*base, "-no_nonce", "-reqout", request], check=True, capture_output=True)
-    # One that is too old is one whose time was over when it was signed.
-    when = ["-ndays", str(days)] if days else ["-nmin", "0"]
-    subprocess.run(["openssl", "ocsp", "-index", tmp_path / "ocsp.index", "-CA", authority[0], "-rsigner", authority[0], "-rkey",
-                    authority[1], "-reqin", request, "-respout", response, *when], check=True, capture_output=True)
-    return response
-
-
-def stapled(service):
-    return "OCSP Response Status: successful" in s_client(service, "-status", "-servername", "localhost")[1]
-
-
-def test_response_is_stapled(service, tmp_path, authority):
-    """With a chain and without, and only to clients that ask."""
-    certificate = start(service, tmp_path, issuer=authority)
-    assert not stapled(service)
-    make_response(tmp_path, authority, certificate)
-    service.write_config(service.config_path.read_text().replace(ROUTE, f"TLSOCSPResponse={tmp_path}/response.der\n{ROUTE}"))
-    service.reload()
-    assert stapled(service)
-    with open(certificate, "a") as file:
-        file.write(open(authority[0]).read())
-    service.reload()
-    assert stapled(service)
-    assert "OCSP response" not in s_client(service)[1]
-
-
-def test_response_says_revoked(service, tmp_path, authority):
-    certificate, key = manager.make_certificate(tmp_path, issuer=authority)
-    response = make_response(tmp_path, authority, certificate, revoked=True)
-    service.listen("https", "tcp4")
-    service.write_config(f"[Listener https]\nProtocol=https\nTLSCertificate={certificate}\nTLSKey={key}\nTLSOCSPResponse={response}\n{ROUTE}")
-    service.start_ready()
-    service.wait_for_line("the certificate was revoked: nothing is stapled")
-    assert not stapled(service)
-
-
-@pytest.mark.parametrize("broken, told", [("other", "is not about the certificate"), ("text", "is no OCSP response"), ("none", "cannot be read")])
-def test_response_that_is_none(service, tmp_path, authority, broken, told):
-    certificate, key = manager.make_certificate(tmp_path, issuer=authority)
-    path = tmp_path / "none"
-    if broken == "other":
-        path = make_response(tmp_path, authority, manager.make_certificate(tmp_path, "other", issuer=authority)[0])
-    elif broken == "text":
-        path = certificate
-    service.listen("https", "tcp4")
-    service.write_config(f"[Listener https]\nProtocol=https\nTLSCertificate={certificate}\nTLSKey={key}\nTLSOCSPResponse={path}\n{ROUTE}")
-    assert service.run() == 78
-    assert told in service.text() and "TLSOCSPResponse" in service.text()
-
-
-# --- what an operator is warned of --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("what, told", [
-    ("soon", "the certificate expires in [45] days"), ("open", "every user of this machine may read the private key"),
-    ("must-staple", "demands an OCSP response"),
-])
-def test_warnings(service, tmp_path, what, told):
-    options = {"soon": {"days": 5}, "open": {}, "must-staple": {"extensions": ["tlsfeature=status_request"]}}[what]
-    certificate, key = manager.make_certificate(tmp_path, **options)
-    if what == "open":
-        subprocess.run(["chmod", "0644", key], check=True)
-    service.listen("https", "tcp4")
-    service.write_config(f"[Listener https]\nProtocol=https\nTLSCertificate={certificate}\nTLSKey={key}\n{ROUTE}")
-    service.start_ready()
-    service.wait_for_line(told)
-
-
-def test_expiry_is_a_metric(service, tmp_path):
-    certificate = start(service, tmp_path)
-    end = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-enddate"], capture_output=True, text=True, check=True)
-    expires = ssl.cert_time_to_seconds(end.stdout.strip().partition("=")[2])
-    m = exposition.Exposition(service.admin("GET", "/metrics").text)
-    assert m.value("holdfast_certificate_expiry_time_seconds", listener="https", certificate=certificate) == expires
-
-
-# --- what only costs time -----------------------------------------------------------------------------------------
-
-
-def cpu_of(service):
-    with open(f"/proc/{service.pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def still_serves(service):
-    with h1.Connection(service.address(), tls=client_context()) as client:
-        return client.get("/hello").status == 200
-
-
-def record(kind, data, version=b"\3\3"):
-    return bytes([kind]) + version + struct.pack(">H", len(data)) + data
-
-
-def opening(size=None):
-    """A hello of a real client, or one of this size."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    hello = outgoing.read()[5:]
-    if size:
-        body, extensions = hello[4:], None
-        at = 34 + 1 + body[34]
-        at += 2 + struct.unpack(">H", body[at:at + 2])[0]
-        at += 1 + body[at]
-        extensions = body[at + 2:]
-        extensions += struct.pack(">HH", 0xFDE8, size - len(hello) - 4) + bytes(size - len(hello) - 4)
-        body = body[:at] + struct.pack(">H", len(extensions)) + extensions
-        hello = b"\1" + struct.pack(">I", len(body))[1:] + body
-    return hello
-
-
-FLOODS = {
-    "garbage": b"\x00\xff\x13" * 100_000,
-    "plaintext": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 5000,
-    "empty records": record(22, b"") * 50_000,
-    "warnings": record(21, b"\1\x5a") * 50_000,
-    "change cipher spec": record(20, b"\1") * 50_000,
-    "a hello without end": record(22, b"\1\xff\xff\xff" + bytes(16000)) + record(22, bytes(16384)) * 100,
-    "a record that is too long": b"\x16\3\3\xff\xff" + bytes(65535),
-}
-
-
-@pytest.mark.parametrize("name", FLOODS)
-def test_floods_before_the_handshake(service, tmp_path, name):
-    """Each ends at once, with no time to speak of spent on it."""
-    start(service, tmp_path)
-    before = cpu_of(service)
-    for _ in range(5):
-        with socket.create_connection(service.address(), 10) as sock:
-            try:
-                sock.sendall(FLOODS[name])
-                while sock.recv(65536):
-                    pass
-            except (ConnectionError, BrokenPipeError):
-                pass
-    assert cpu_of(service) - before < 0.5
-    assert faults(service, "handshake-failed") == 5
-    assert still_serves(service)
-
-
-@pytest.mark.parametrize("size, piece", [(None, 1), (16000, 1000), (16000, 100)])
-def test_hello_in_pieces(service, tmp_path, size, piece):
-    """Records of one byte, and a hello that is as large as they come, are odd and no fault."""
-    start(service, tmp_path)
-    hello = opening(size)
-    with socket.create_connection(service.address(), 10) as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for at in range(0, len(hello), piece):
-            sock.sendall(record(22, hello[at:at + piece]))
-        assert sock.recv(5)[:3] == b"\x16\3\3"
-    assert still_serves(service)
-
-
-def test_many_names(service, tmp_path):
-    start(service, tmp_path)
-    before = cpu_of(service)
-    for i in range(100):
-        handshake(service, client_context(), f"host-{i}." + "a" * 60 + ".example")
-    assert cpu_of(service) - before < 3  # as handshakes take it, and no more
-
-
-class Libssl:
-    """What Python's ssl cannot: OpenSSL itself, on a blocking socket."""
-
-    def __init__(self, address):
-        self.lib = ctypes.CDLL(ctypes.util.find_library("ssl"))
-        for function in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
-            getattr(self.lib, function).restype = ctypes.c_void_p
-        self.sock = socket.create_connection(address, 10)
-        self.sock.setblocking(True)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 10, 0))
-        self.context = ctypes.c_void_p(self.lib.SSL_CTX_new(ctypes.c_void_p(self.lib.TLS_client_method())))
-        self.ssl = ctypes.c_void_p(self.lib.SSL_new(self.context))
-        assert self.lib.SSL_set_fd(self.ssl, self.sock.fileno()) == 1 and self.lib.SSL_connect(self.ssl) == 1
-
-    def update_keys(self, both):
-        """Wants new keys for its own direction, or of the server, too."""
-        return self.lib.SSL_key_update(self.ssl, int(both)) == 1 and self.lib.SSL_do_handshake(self.ssl) == 1
-
-    def request(self):
-        data = h1.format_request("GET", "/hello")
-        if self.lib.SSL_write(self.ssl, data, len(data)) != len(data):
-            return b""
-        buffer = ctypes.create_string_buffer(65536)
-        size = self.lib.SSL_read(self.ssl, buffer, 65536)
-        return buffer.raw[:max(0, size)]
-
-    def close(self):
-        self.lib.SSL_free(self.ssl)
-        self.lib.SSL_CTX_free(self.context)
-        self.sock.close()
-
-
-@pytest.mark.parametrize("both", [False, True], ids=["own", "both"])
-def test_new_keys_now_and_then(service, tmp_path, both):
-    """A client may renew keys (RFC 8446 4.6.3), and loses no request for it."""
-    start(service, tmp_path)
-    client = Libssl(service.address())
-    for _ in range(20):
-        assert client.update_keys(both)
-        assert client.request().startswith(b"HTTP/1.1 200")
-    client.close()
-
-
-@pytest.mark.parametrize("both", [False, True], ids=["own", "both"])
-def test_new_keys_all_the_time(service, tmp_path, both):
-    start(service, tmp_path)
-    client = Libssl(service.address())
-    before = cpu_of(service)
-    for _ in range(2000):
-        if not client.update_keys(both):
-            break
-    assert not client.request().startswith(b"HTTP/1.1 200")
-    client.close()
-    if not both:  # otherwise libh2o ends it at the second, since there is an answer to be written while it reads
-        service.wait_for_line("it wants new TLS keys all the time")
-        assert faults(service, "key-updates") == 1
-    assert cpu_of(service) - before < 0.5
-    assert still_serves(service)
-
-
-def test_testssl(service, tmp_path):
-    """testssl.sh finds nothing of weight. It takes minutes, so it runs where it is asked for: TESTSSL=1."""
-    program = shutil.which("testssl") or shutil.which("testssl.sh")
-    if not program or "TESTSSL" not in os.environ:
-        pytest.skip("testssl.sh is not there, or TESTSSL= is not set")
-    certificate = start(service, tmp_path)
-    report = tmp_path / "report.json"
-    command = [program, "--quiet", "--color", "0", "--warnings", "off", "--openssl-timeout", "5", "-p", "-s", "-f", "-R", "-C", "-B", "-I", "-F", "-J", "-D"]
-    subprocess.run([*command, "--ip", "127.0.0.1", "--jsonfile", report, f"localhost:{service.address()[1]}"], timeout=900, capture_output=True,
-                   stdin=subprocess.DEVNULL)
-    found = json.loads(report.read_text())
-    assert len(found) > 20 and certificate
-    weighty = {f["id"]: f["finding"] for f in found if f["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL")}
-    assert weighty == {}
+    def test_testssl(service, tmp_path):
+        """testssl.sh finds nothing of weight."""
+        certificate = start(service, tmp_path)
+        report = tmp_path / "report.json"
+        command = ["testssl", "--quiet", "--color", "0", "--warnings", "off", "--openssl-timeout", "5", "-p", "-s", "-f", "-R",
+                   "-C", "-B", "-I", "-F", "-J", "-D"]
+        subprocess.run([*command, "--ip", "127.0.0.1", "--jsonfile", report,
+                        f"localhost:{service.address()[1]}"], timeout=900, capture_output=True, stdin=subprocess.DEVNULL)
+        found = json.loads(report.read_text())
+        assert len(found) > 20 and certificate
+        weighty = {f["id"]: f["finding"] for f in found if f["severity"] in WEIGHTY}
+        assert weighty == {}
