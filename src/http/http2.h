@@ -21,4 +21,4 @@ void http2_stop_upload(h2o_req_t *req);
 void http2_send_interim(h2o_req_t *req, int status, const h2o_header_t *headers, size_t n_headers);
 /* Calls `callback` for each request whose head is still arriving: those have no exchange yet. */
 void http2_each_head(struct server *server,
-                       void (*callback)(void *userdata, struct conn *conn, h2o_req_t *req), void *userdata);
+                     void (*callback)(void *userdata, struct conn *conn, h2o_req_t *req), void *userdata);

@@ -86,7 +86,7 @@ static void tell_limits(struct http2 *http2)
 }
 
 /* A stream whose last bytes are being written, and whose window they used up, must not get more: h2o would
- * schedule it once again, and die of an assertion. Such a stream needs no window. */
+ * schedule it once again, which its own assertion forbids. Such a stream needs no window. */
 static bool is_for_an_ended_stream(const struct http2 *http2, const struct http2_frame *frame)
 {
     if (frame->type != HTTP2_WINDOW_UPDATE || frame->stream == 0)

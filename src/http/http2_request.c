@@ -18,7 +18,8 @@ struct exchange *http2_exchange_of(h2o_req_t *req)
 static bool is_within_limits(const struct gateway_config *gateway, const h2o_req_t *req)
 {
     const size_t overhead = 32;
-    size_t size = req->method.len + req->path.len + req->authority.len;
+    const size_t constant = sizeof(":method:scheme:https:path:authority") - 1 + 4 * overhead;
+    size_t size = constant + req->method.len + req->path.len + req->authority.len;
 
     for (size_t i = 0; i < req->headers.size; i++)
         size += req->headers.entries[i].name->len + req->headers.entries[i].value.len + overhead;
