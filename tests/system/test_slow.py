@@ -1,9 +1,11 @@
 """Clients that are slow, on purpose or not: each phase of a connection has a clock of its own, and who runs out of it is
 told in the journal. Who is slow but honest is served to the end."""
 
+import itertools
 import os
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -217,8 +219,8 @@ def counted(service):
     return exposition.Exposition(service.admin("GET", "/metrics").text).value("holdfast_connections_counted")
 
 
-def await_counted(service, n):
-    h1.eventually(lambda: counted(service) == n)
+def await_counted(service, n, timeout=10):
+    h1.eventually(lambda: counted(service) == n, timeout)
 
 
 def await_pause(service, reason):
@@ -356,3 +358,87 @@ def test_a_stop_at_the_limit(service):
     for client in holders + waiting:
         assert finish(client) == 200
         client.close()
+
+
+# Many of them, and one beside who does nothing wrong
+
+
+def p99(times):
+    return sorted(times)[len(times) * 99 // 100]
+
+
+def measure(service, n=300):
+    """How long each of so many requests took, one after the other on one connection."""
+    times = []
+    with service.connect() as client:
+        for _ in range(n):
+            began = time.monotonic()
+            assert client.get("/hello").status == 200
+            times.append(time.monotonic() - began)
+    return p99(times)
+
+
+def test_two_thousand_slow_clients(service):
+    """Their heads and bodies trickle, and what they ask for is not read; the healthy one hardly notices."""
+    site = service.directory / "site"
+    site.mkdir()
+    (site / "large").write_bytes(bytes(LARGE))
+    routes = f"{HELLO}[Route /site/*path]\nStatic={site}\n"
+    configure(service, "Threads=2\nMaxConnections=3000\nHeadTimeoutSec=1min\nBodyTimeoutSec=1min", routes=routes)
+    undisturbed = measure(service)
+    openings = (
+        b"GET /hello HTTP/1.1\r\nX-Slow: ",
+        b"POST /hello HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n",
+        b"GET /site/large HTTP/1.1\r\nHost: test\r\n\r\n",
+    )
+    clients = []
+    stop = threading.Event()
+
+    def trickle():
+        for i in itertools.cycle(range(len(clients))):
+            if stop.wait(0.001):  # up to a thousand bytes a second in all
+                return
+            if i % 3 < 2:
+                clients[i].send(b"x")
+
+    sender = threading.Thread(target=trickle)
+    try:
+        for i in range(2000):
+            clients.append(connect_narrow(service))
+            clients[-1].send(openings[i % 3])
+        await_counted(service, 2000, timeout=60)
+        sender.start()
+        disturbed = measure(service)
+    finally:
+        stop.set()
+        if sender.ident:
+            sender.join()
+        for client in clients:
+            client.close()
+    assert no_faults(service)
+    # The floor is what the machine's own scheduling costs at times.
+    assert disturbed <= 3 * max(undisturbed, 0.01), f"p99 {disturbed * 1000:.1f} ms, before {undisturbed * 1000:.1f} ms"
+    print(f"p99 {disturbed * 1000:.2f} ms, before {undisturbed * 1000:.2f} ms")
+    await_counted(service, 0, timeout=60)
+
+
+@pytest.mark.parametrize("mode", ["-H", "-B", "-X"])
+def test_slowhttptest(service, tmp_path, mode):
+    """The tool's own verdict, by a probe of its own each second: the service is available all through."""
+    site = service.directory / "site"
+    site.mkdir()
+    (site / "large").write_bytes(bytes(LARGE))
+    configure(service, "Threads=2", routes=f"{HELLO}[Route /site/*path]\nStatic={site}\n")
+    host, port = service.address()
+    path = "/site/large" if mode == "-X" else "/hello"
+    # Each reader has megabytes in the kernel's buffers: fewer of these.
+    connections = "100" if mode == "-X" else "500"
+    command = ["slowhttptest", mode, "-c", connections, "-r", "250", "-l", "5", "-i", "1", "-p", "2", "-g"]
+    command += ["-o", str(tmp_path / "result"), "-u", f"http://{host}:{port}{path}"]
+    command += ["-w", "512", "-y", "1024", "-n", "1", "-z", "32"] if mode == "-X" else []
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    rows = (tmp_path / "result.csv").read_text().splitlines()
+    available = [int(row.split(",")[-1]) for row in rows[1:]]
+    assert len(available) >= 4, done.stdout[-2000:]
+    assert all(available), "\n".join(rows)
+    assert service.get("/hello").status == 200
