@@ -12,7 +12,8 @@ static bool is_within(const char *p, const char *data, size_t size)
 
 static void check_value(struct slice value, const char *data, size_t size)
 {
-    assert(value.size == 0 || streq(value.data, "http") || streq(value.data, "https") ||
+    assert(value.size == 0 || slice_eq(value, SLICE_LITERAL("http")) ||
+           slice_eq(value, SLICE_LITERAL("https")) ||
            (is_within(value.data, data, size) && value.size <= 255));
     for (size_t i = 0; i < value.size; i++)
         assert(value.data[i] > ' ' && value.data[i] < 0x7f && !memchr("\",;\\", value.data[i], 4));
