@@ -94,8 +94,9 @@ void http2_stop_upload(h2o_req_t *req)
 
     if (h2o->state != H2O_HTTP2_CONN_STATE_OPEN)
         return;
+    /* Goes out with what is written next. No write is asked for: this may be one of the streams of a
+     * connection that h2o is about to free, for a write has failed, which its state does not show. */
     h2o_http2__encode_rst_stream_frame(&h2o->_write.buf, stream->stream_id, HTTP2_NO_ERROR);
-    h2o_http2_conn_request_write(h2o);
 }
 
 /* RFC 9113 8.1.1: when it is not as long as was said, h2o, which has seen nothing of it, resets the stream,

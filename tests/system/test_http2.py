@@ -93,6 +93,17 @@ def test_a_body_that_is_too_large(gateway):
         assert client.read_response(client.request("POST", "/small", body=b"x" * 10)).status == 200
 
 
+def test_a_client_that_is_gone_when_its_refused_upload_is_answered(gateway):
+    """The first write fails, and h2o frees the connection at once, with a stream that would tell of its end."""
+    with connect(gateway, settings=[(h2.INITIAL_WINDOW_SIZE, 0)]) as client:
+        client.send_ping()
+        client.read_until(lambda: client.pings)
+        gateway.signal(signal.SIGSTOP)
+        client.request("POST", "/small", headers=[("content-length", "100")], end=False)
+    gateway.signal(signal.SIGCONT)
+    assert gateway.get("/hello").status == 200
+
+
 def test_an_answer_that_breaks_off_resets_the_stream_alone(gateway, upstream):
     with connect(gateway) as client:
         stream = client.request("GET", "/app/x")
