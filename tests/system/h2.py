@@ -4,6 +4,7 @@ so that a test knows the bytes it sends; responses are decoded with hpack, for t
 
 import contextlib
 import dataclasses
+import socket
 import struct
 
 import hpack
@@ -93,6 +94,9 @@ class Connection(h1.Peer):
             tls.set_alpn_protocols(["h2"])
         connection = h1.Connection(address, timeout, tls, **options)
         super().__init__(connection.sock, timeout)
+        if self.sock.family != socket.AF_UNIX:
+            # Frames are sent one by one: each would wait for the acknowledgement of the one before.
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.scheme = "https" if tls else "http"
         self.decoder = hpack.Decoder()
         self.streams, self.goaways, self.pings, self.frames = {}, [], [], []
@@ -128,6 +132,7 @@ class Connection(h1.Peer):
 
     def send_data(self, stream, data, end=False):
         """Body bytes, within the windows the server gives."""
+        data = memoryview(data)
         while True:
             size = min(len(data), 16384, self.windows[0], self.windows[stream])
             if data and size <= 0:
@@ -136,7 +141,7 @@ class Connection(h1.Peer):
             part, data = data[:size], data[size:]
             self.windows[0] -= size
             self.windows[stream] -= size
-            self.send_frame(DATA, END_STREAM if end and not data else 0, stream, part)
+            self.send_frame(DATA, END_STREAM if end and not data else 0, stream, bytes(part))
             if not data:
                 return
 

@@ -12,6 +12,7 @@ import abuse
 import h1
 import h2
 import targets
+import tls_peer
 
 ROUTES = '[Route /hello]\nRespond=200 "hello"\n[Route /app/*rest]\nUpstream=app\n'
 BUDGET = 200  # of streams that may end early at once
@@ -408,8 +409,15 @@ def test_h2load(gateway):
     assert "20000 succeeded, 0 failed, 0 errored" in result.stdout, result.stdout + result.stderr
 
 
-def test_curl(gateway):
-    port = gateway.address()[1]
-    command = ["curl", "-sS", "--http2-prior-knowledge", "-w", " %{http_code} %{http_version}", f"http://127.0.0.1:{port}/hello"]
-    for _ in range(5):
-        assert subprocess.run(command, capture_output=True, text=True, timeout=60).stdout == "hello 200 2"
+def test_curl(service, tmp_path):
+    """Twenty requests on one connection, one after the other; then as many at once. Over TLS: with --http2-prior-knowledge
+    curl 7.88 cannot use a connection again, whatever the server."""
+    certificate = tls_peer.start(service, tmp_path)
+    port = service.address()[1]
+    urls = ["-o", "/dev/null", f"https://localhost:{port}/hello"] * 20
+    command = ["curl", "-sS", "--no-progress-meter", "--http2", "--cacert", certificate, "--resolve", f"localhost:{port}:127.0.0.1"]
+    for more in ([], ["--parallel"]):
+        form = "%{http_code} %{http_version} %{size_download} %{num_connects}\n"
+        result = subprocess.run([*command, *more, "-w", form, *urls], capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, result.stderr
+        assert sorted(result.stdout.splitlines()) == ["200 2 5 0"] * 19 + ["200 2 5 1"], result.stdout
