@@ -248,6 +248,9 @@ LAYERS = {
     "bench": ("the benchmark works; its figures mean nothing here",
               [("smoke", lambda: one(lambda: run(
                   ["/usr/bin/python3", SOURCE / "tests/bench/run", "--smoke",
+                   "--build", built("normal")], 300))),
+               ("soak", lambda: one(lambda: run(
+                  ["/usr/bin/python3", SOURCE / "tests/bench/soak", "--smoke",
                    "--build", built("normal")], 300)))]),
 }
 
