@@ -289,6 +289,16 @@ const char *conn_client_text(struct conn *conn)
     return conn->client_text;
 }
 
+/* RFC 9110 7.4: what an app is told of the scheme must be true. */
+bool conn_may_ask_for(const struct conn *conn, const h2o_url_scheme_t *scheme)
+{
+    const struct listener_config *listener = conn->origin->listener;
+
+    if ((scheme == &H2O_URL_SCHEME_HTTPS) == (conn->sock->ssl != NULL) || conn->is_trusted_proxy)
+        return true;
+    return listener->proxy_protocol && prefix_set_contains(&listener->proxy_protocol_from, &conn->peer);
+}
+
 const struct credentials *conn_credentials(struct conn *conn)
 {
     if (!conn->credentials) {

@@ -84,5 +84,8 @@ static inline bool conn_is_passed_on(const struct conn *conn)
 /* Who is at the other end of a Unix socket; of others, and where the kernel does not tell, pid is 0. Owned by
  * the conn. */
 const struct credentials *conn_credentials(struct conn *conn);
+/* Whether a request may say that it is for this scheme: that of the connection, or any, where a proxy in
+ * front of us may have ended its client's TLS, or begun its own. */
+bool conn_may_ask_for(const struct conn *conn, const h2o_url_scheme_t *scheme);
 /* Ends it now, without a word: what is in flight is lost. */
 void conn_abort(struct conn *conn);

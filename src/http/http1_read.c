@@ -65,12 +65,19 @@ static void fill_headers(h2o_req_t *req, const struct request_head *head)
     }
 }
 
+/* What an absolute target names, or what the connection is. */
+static const h2o_url_scheme_t *scheme_of(const struct http1 *h, const struct request_head *head)
+{
+    const bool is_https = head->names_https || (!head->names_http && h->sock->ssl);
+    return is_https ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
+}
+
 static void fill_request(struct http1 *h, const struct request_head *head)
 {
     h2o_req_t *req = &h->req;
 
     req->version = 0x100 | (int)head->minor_version;
-    req->input.scheme = h->sock->ssl ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
+    req->input.scheme = scheme_of(h, head);
     req->input.method = iovec_of_slice(head->method);
     req->input.path = iovec_of_slice(head->path);
     if (head->path.data[0] == '?') /* RFC 3986 6.2.3: an empty path is "/" */
@@ -128,8 +135,7 @@ static void head_is_complete(struct http1 *h, size_t end)
         memcpy(copy, bytes, size);
         error = request_head_parse(copy, size, &limits, &head);
     }
-    /* RFC 9110 7.4: what an app is told of the scheme must be true. */
-    if (error == HEAD_OK && (h->sock->ssl ? head.names_http : head.names_https))
+    if (error == HEAD_OK && !conn_may_ask_for(conn, scheme_of(h, &head)))
         error = HEAD_MISDIRECTED;
     if (error != HEAD_OK) {
         http1_refuse(h, head_error_status(error), head_error_text(error));

@@ -68,8 +68,5 @@ enum head_error http2_judge(const struct conn *conn, h2o_req_t *req)
         error = judge_field(&req->headers.entries[i]);
     if (error != HEAD_OK)
         return error;
-    /* What an app is told of the scheme must be true. */
-    if ((req->input.scheme == &H2O_URL_SCHEME_HTTPS) != (conn->sock->ssl != NULL))
-        return HEAD_MISDIRECTED;
-    return HEAD_OK;
+    return conn_may_ask_for(conn, req->input.scheme) ? HEAD_OK : HEAD_MISDIRECTED;
 }

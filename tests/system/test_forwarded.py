@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import h1
 import h2
 
 PROXY = "127.0.0.9"
@@ -150,3 +151,31 @@ def test_a_proxy_on_a_unix_socket(service, upstream):
         "192.0.2.1, unix",
         'for=192.0.2.1, for=_unix;proto=http;host="test"',
     )
+
+
+def asked_for_https(gateway, upstream, protocol, headers, source):
+    """What the app gets of a request that names https, on a connection without TLS: X-Forwarded-Proto and Forwarded; or the
+    status without it."""
+    with (h2 if protocol == "h2" else h1).Connection(gateway.address(), source=source) as client:
+        if protocol == "h2":
+            stream = client.request(path="/x", headers=headers, scheme="https")
+        else:
+            client.request(target="https://test/x", headers=headers)
+        if source != PROXY:
+            return (client.read_response(stream) if protocol == "h2" else client.read_response()).status
+        with upstream.accept() as app:
+            fields = app.read_request().headers
+            app.respond(200)
+            assert (client.read_response(stream) if protocol == "h2" else client.read_response()).status == 200
+    return tuple(fields.get(name) for name in ("X-Forwarded-Proto", "Forwarded"))
+
+
+@pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
+def test_a_scheme_that_the_proxy_has_ended(gateway, upstream, protocol):
+    own = 'for=127.0.0.9;proto=https;host="test"'
+    assert asked_for_https(gateway, upstream, protocol, [], PROXY) == ("https", own)
+    claims = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-proto", "http")]
+    assert asked_for_https(gateway, upstream, protocol, claims, PROXY) == ("http", f"for=192.0.2.1;proto=http, {own}")
+    claims = [("forwarded", "for=192.0.2.1;proto=http")]
+    assert asked_for_https(gateway, upstream, protocol, claims, PROXY) == ("http", f"for=192.0.2.1;proto=http, {own}")
+    assert asked_for_https(gateway, upstream, protocol, [("x-forwarded-proto", "https")], "127.0.0.2") == 421

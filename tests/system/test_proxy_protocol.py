@@ -107,6 +107,18 @@ def test_waiting_costs_nothing(service):
         assert used() - before < os.sysconf("SC_CLK_TCK") / 4
 
 
+@pytest.mark.parametrize("header", [V1, v2(), v2(command=0, family=0)])
+def test_whoever_sends_it_may_have_ended_tls(service, upstream, header):
+    start(service, upstream)
+    with h2.Connection(service.address(), before=header) as client:
+        stream = client.request(path="/app", scheme="https")
+        with upstream.accept() as app:
+            fields = app.read_request().headers
+            app.respond(200)
+            assert client.read_response(stream).status == 200
+    assert fields.get("X-Forwarded-Proto") == "https" and "proto=https" in fields.get("Forwarded")
+
+
 def test_over_tls(service, upstream, tmp_path):
     certificate, key = manager.make_certificate(tmp_path)
     start(service, upstream, f"Protocol=https\nTLSCertificate={certificate}\nTLSKey={key}")
