@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "http/http2_internal.h"
+#include "http/http2_trailers.h"
 #include "http/server_internal.h"
 
 /* RFC 9113 6.8: at least a round trip between the two GOAWAYs. */
@@ -51,6 +52,7 @@ void http2_closed(struct conn *conn)
     struct http2 *http2 = conn->protocol;
 
     http2_uploads_deinit(&http2->uploads);
+    strbuf_deinit(&http2->trailers.block);
     free(http2);
     conn->protocol = NULL;
 }
@@ -73,6 +75,7 @@ void http2_reset(struct http2 *http2, h2o_http2_stream_t *stream, enum http2_err
 {
     h2o_http2_conn_t *h2o = http2->h2o;
 
+    http2_trailers_may_be_late(http2, stream->stream_id);
     h2o_http2__encode_rst_stream_frame(&h2o->_write.buf, stream->stream_id, (int)error);
     h2o_http2_stream_reset(h2o, stream);
     h2o_http2_conn_request_write(h2o);

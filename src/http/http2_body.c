@@ -2,6 +2,7 @@
 
 #include "http/http2.h"
 #include "http/http2_request.h"
+#include "http/http2_trailers.h"
 #include "http/request_body.h"
 #include "http/server_internal.h"
 
@@ -94,18 +95,27 @@ void http2_stop_upload(h2o_req_t *req)
 
     if (h2o->state != H2O_HTTP2_CONN_STATE_OPEN)
         return;
+    http2_trailers_may_be_late(http2_of(h2o), stream->stream_id);
     /* Goes out with what is written next. No write is asked for: this may be one of the streams of a
      * connection that h2o is about to free, for a write has failed, which its state does not show. */
     h2o_http2__encode_rst_stream_frame(&h2o->_write.buf, stream->stream_id, HTTP2_NO_ERROR);
 }
 
-/* RFC 9113 8.1.1: when it is not as long as was said, h2o, which has seen nothing of it, resets the stream,
- * as long as it still expects something. */
-void http2_body_end(h2o_http2_stream_t *stream)
+ssize_t http2_body_end(struct http2 *http2, h2o_http2_stream_t *stream, const char **error)
 {
-    const struct exchange *exchange = http2_exchange_of(&stream->req);
-    if (exchange && exchange->body.size == stream->_expected_content_length)
+    struct exchange *exchange = http2_exchange_of(&stream->req);
+    uint8_t end[HTTP2_FRAME_HEAD_SIZE];
+
+    if (exchange->discards) {
+        exchange->discards = false;
+        return 0;
+    }
+    /* RFC 9113 8.1.1: when it is not as long as was said, h2o, which has seen nothing of it, resets the
+     * stream, as long as it still expects something. */
+    if (exchange->body.size == stream->_expected_content_length)
         stream->_expected_content_length = SIZE_MAX;
+    h2o_http2_encode_frame_header(end, 0, HTTP2_DATA, HTTP2_END_STREAM, (int32_t)stream->stream_id);
+    return MIN(http2->reader(http2->h2o, end, sizeof(end), error), 0);
 }
 
 ssize_t http2_body_take(struct http2 *http2, h2o_http2_stream_t *stream, const struct http2_scan *scan,
@@ -115,7 +125,7 @@ ssize_t http2_body_take(struct http2 *http2, h2o_http2_stream_t *stream, const s
     struct exchange *exchange = http2_exchange_of(&stream->req);
     const struct http2_frame *frame = &scan->frame;
     const bool ends = frame->flags & HTTP2_END_STREAM;
-    const char *content = (const char *)data + HTTP2_FRAME_HEAD_SIZE + (frame->flags & HTTP2_PADDED ? 1 : 0);
+    const char *content = (const char *)data + frame->content_at;
     const char *detail;
 
     give_window(h2o, 0, &h2o->_input_window, frame->length);
@@ -137,9 +147,6 @@ ssize_t http2_body_take(struct http2 *http2, h2o_http2_stream_t *stream, const s
         give_window(h2o, stream->stream_id, &stream->input_window, frame->length);
         return (ssize_t)scan->size;
     }
-    uint8_t end[HTTP2_FRAME_HEAD_SIZE];
-    h2o_http2_encode_frame_header(end, 0, HTTP2_DATA, HTTP2_END_STREAM, (int32_t)stream->stream_id);
-    http2_body_end(stream);
-    const ssize_t taken = http2->reader(h2o, end, sizeof(end), error);
-    return taken < 0 ? taken : (ssize_t)scan->size;
+    const ssize_t r = http2_body_end(http2, stream, error);
+    return r < 0 ? r : (ssize_t)scan->size;
 }

@@ -16,5 +16,6 @@ ssize_t http2_body_take(struct http2 *http2, h2o_http2_stream_t *stream, const s
                         const uint8_t *data, const char **error);
 /* The client has reset the stream: it needs not be told to stop. */
 void http2_body_forget(h2o_http2_stream_t *stream);
-/* Trailer fields follow, which end it. */
-void http2_body_end(h2o_http2_stream_t *stream);
+/* It has ended: with END_STREAM on DATA, or on trailer fields. The request is answered, unless it was.
+ * Returns 0, or a negative H2O_HTTP2_ERROR_*. */
+ssize_t http2_body_end(struct http2 *http2, h2o_http2_stream_t *stream, const char **error);

@@ -110,9 +110,11 @@ enum http2_stop http2_guard_ended_early(struct http2_guard *guard, usec_t now)
     return spend(&guard->early, 1, EARLY_BURST, EARLY_PER_SEC, now) ? HTTP2_GO_ON : HTTP2_UNSTEADY;
 }
 
-enum http2_stop http2_guard_useless(struct http2_guard *guard, usec_t now)
+enum http2_stop http2_guard_useless(struct http2_guard *guard, uint32_t size, usec_t now)
 {
-    return spend(&guard->control, 1, CONTROL_BURST, CONTROL_PER_SEC, now) ? HTTP2_GO_ON : HTTP2_FLOODED;
+    return spend(&guard->control, 1 + size / CONTROL_PAYLOAD_EACH, CONTROL_BURST, CONTROL_PER_SEC, now)
+               ? HTTP2_GO_ON
+               : HTTP2_FLOODED;
 }
 
 void http2_guard_earn(struct http2_guard *guard, uint64_t requests, uint64_t bytes)
@@ -172,42 +174,41 @@ static enum http2_stop judge_head(const struct http2_guard *guard, const struct 
     return HTTP2_GO_ON;
 }
 
-/* The payload without padding, and without the priority of HEADERS (6.1, 6.2). */
-static bool strip(const struct http2_frame *frame, const uint8_t **payload, size_t *size)
+/* Finds the payload's content: without padding, and without the priority of HEADERS (6.1, 6.2). */
+static bool strip(struct http2_frame *frame, const uint8_t *payload)
 {
-    *size = frame->length;
+    uint32_t before = 0, behind = 0;
+
     if (frame->type != HTTP2_CONTINUATION && frame->flags & HTTP2_PADDED) {
-        if (*size < 1 || **payload > *size - 1)
+        if (frame->length < 1)
             return false;
-        *size -= 1 + (size_t) * *payload;
-        (*payload)++;
+        before = 1;
+        behind = payload[0];
     }
-    if (frame->type == HTTP2_HEADERS && frame->flags & HTTP2_HAS_PRIORITY) {
-        if (*size < 5)
-            return false;
-        *payload += 5;
-        *size -= 5;
-    }
+    if (frame->type == HTTP2_HEADERS && frame->flags & HTTP2_HAS_PRIORITY)
+        before += 5;
+    if (before + behind > frame->length)
+        return false;
+    frame->content_at = HTTP2_FRAME_HEAD_SIZE + before;
+    frame->content = frame->length - before - behind;
     return true;
 }
 
-static enum http2_stop judge_block(struct http2_guard *guard, const struct http2_frame *frame,
+static enum http2_stop judge_block(struct http2_guard *guard, struct http2_frame *frame,
                                    const uint8_t *payload)
 {
-    size_t size;
-
-    if (!strip(frame, &payload, &size))
+    if (!strip(frame, payload))
         return HTTP2_BAD_FRAME;
     if (!guard->in_block) {
         guard->in_block = true;
         guard->block_stream = frame->stream;
         guard->block_size = guard->block_frames = 0;
-        guard->block = (struct hpack_walk){0};
+        hpack_walk_begin(&guard->block);
     } else {
         guard->block_frames++;
     }
-    guard->block_size += (uint32_t)size;
-    if (!hpack_walk(&guard->block, payload, size))
+    guard->block_size += frame->content;
+    if (!hpack_walk(&guard->block, payload + frame->content_at - HTTP2_FRAME_HEAD_SIZE, frame->content))
         return HTTP2_BAD_BLOCK;
     if (guard->block.fields > guard->limits.block_fields)
         return HTTP2_CROWDED_BLOCK;
@@ -243,13 +244,10 @@ static enum http2_stop judge_frame(struct http2_guard *guard, struct http2_frame
             return stop;
         break;
     }
-    case HTTP2_DATA: {
-        size_t size;
-        if (!strip(frame, &payload, &size))
+    case HTTP2_DATA:
+        if (!strip(frame, payload))
             return HTTP2_BAD_FRAME;
-        frame->content = (uint32_t)size;
         break;
-    }
     case HTTP2_WINDOW_UPDATE:
         if (frame->length == 4)
             frame->increment = read_integer(payload, 4) & INT32_MAX;

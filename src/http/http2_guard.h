@@ -43,6 +43,7 @@ enum { /* flags of them */
 enum http2_error { /* RFC 9113 7 */
                    HTTP2_NO_ERROR = 0x0,
                    HTTP2_PROTOCOL_ERROR = 0x1,
+                   HTTP2_STREAM_CLOSED = 0x5,
                    HTTP2_FRAME_SIZE_ERROR = 0x6,
                    HTTP2_CANCEL = 0x8,
                    HTTP2_COMPRESSION_ERROR = 0x9,
@@ -113,16 +114,17 @@ struct http2_frame {
     uint8_t type; /* enum http2_frame_type, or an unknown one */
     uint8_t flags;
     uint32_t stream;
-    uint32_t length;    /* of the payload */
-    uint32_t content;   /* of DATA without padding */
-    uint32_t increment; /* of WINDOW_UPDATE */
+    uint32_t length;     /* of the payload */
+    uint32_t content;    /* of DATA, HEADERS and CONTINUATION without what is around it: so many bytes, */
+    uint32_t content_at; /* … that begin here, counted from the frame's first */
+    uint32_t increment;  /* of WINDOW_UPDATE */
 };
 
 struct http2_scan {
     enum http2_verdict verdict;
     size_t size;
     bool is_frame;            /* `frame` is known: from its head on, also while it is incomplete */
-    struct http2_frame frame; /* length, content and increment only when it is complete */
+    struct http2_frame frame; /* length, content… and increment only when it is complete */
     enum http2_stop stop;
 };
 
@@ -139,8 +141,8 @@ void http2_guard_scan(struct http2_guard *guard, const uint8_t *data, size_t siz
 /* A stream ended before it was answered, and not for our sake: the client reset it, or made us. Returns
  * HTTP2_GO_ON, or why the connection is to be ended. */
 enum http2_stop http2_guard_ended_early(struct http2_guard *guard, usec_t now) _warn_unused_;
-/* A frame that passed turned out to be as useless as a control frame, such as DATA on a stream that is gone.
- */
-enum http2_stop http2_guard_useless(struct http2_guard *guard, usec_t now) _warn_unused_;
+/* A frame that passed, or a header block, turned out to be as useless as a control frame with a payload of
+ * that size, such as DATA on a stream that is gone. */
+enum http2_stop http2_guard_useless(struct http2_guard *guard, uint32_t size, usec_t now) _warn_unused_;
 /* Requests that were answered, and payload bytes that went either way, since this was last called. */
 void http2_guard_earn(struct http2_guard *guard, uint64_t requests, uint64_t bytes);

@@ -5,6 +5,7 @@
  *   http2_read.c   stands between the socket and h2o: each frame is judged by http2_guard.c before h2o sees
  *                  it, and its consequences are accounted for after
  *   http2_body.c   takes what DATA frames carry, so that h2o sees no body
+ *   http2_trailers.c  takes header blocks that begin no request
  *   http2_watch.c  looks once a second for what does not move
  *
  * Whoever wants to know, or to hold back, what arrives does so in http2_read.c: pass() sees every frame
@@ -14,6 +15,7 @@
 #include "http/h2o_http2.h"
 #include "http/http2_guard.h"
 #include "http/http2_uploads.h"
+#include "util/strbuf.h"
 
 /* h2o's reader of the next frame: returns how many bytes it took, or a negative H2O_HTTP2_ERROR_*. */
 typedef ssize_t (*http2_reader)(h2o_http2_conn_t *h2o, const uint8_t *data, size_t size, const char **error);
@@ -25,6 +27,13 @@ struct http2 {
     http2_reader reader;   /* what h2o would have called */
     struct http2_guard guard;
     struct http2_uploads uploads;
+    struct {
+        struct strbuf block;
+        bool is_arriving, ends_stream;
+        uint32_t given_up[128]; /* the last streams, in a ring; there may be 100 at once */
+        unsigned n_given_up;
+    } trailers;               /* http2_trailers.c */
+    uint32_t has_two_lengths; /* the last stream whose head has Content-Length twice, 0 when there was none */
 
     uint64_t opened, ended_early; /* streams, so far */
     uint64_t answered;            /* of them, when that was last counted as earned */

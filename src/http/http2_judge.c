@@ -1,6 +1,6 @@
 #include "http/http2_judge.h"
 
-#include "http/h2o_http2.h"
+#include "http/http2_internal.h"
 #include "http/server_internal.h"
 
 void http2_judge_init(void)
@@ -31,7 +31,12 @@ static bool is_of_connection(struct slice name)
     return slice_eq(name, SLICE_LITERAL("keep-alive")) || slice_eq(name, SLICE_LITERAL("proxy-connection"));
 }
 
-static enum head_error judge_field(const h2o_header_t *header)
+size_t http2_field_size(const h2o_header_t *header)
+{
+    return header->name->len + header->value.len + HTTP2_FIELD_OVERHEAD;
+}
+
+enum head_error http2_judge_field(const h2o_header_t *header)
 {
     const struct slice name = slice_of_iovec(*header->name);
     return is_of_connection(name) ? HEAD_BAD_FIELD
@@ -65,8 +70,14 @@ enum head_error http2_judge(const struct conn *conn, h2o_req_t *req)
         error = request_head_judge_line(slice_of_iovec(req->method), slice_of_iovec(req->path),
                                         slice_of_iovec(req->authority));
     for (size_t i = 0; error == HEAD_OK && i < req->headers.size; i++)
-        error = judge_field(&req->headers.entries[i]);
+        error = http2_judge_field(&req->headers.entries[i]);
     if (error != HEAD_OK)
         return error;
-    return conn_may_ask_for(conn, req->input.scheme) ? HEAD_OK : HEAD_MISDIRECTED;
+    /* RFC 9113 8.1.1 and 8.2.3: h2o has kept the last one. */
+    if (http2_of((h2o_http2_conn_t *)req->conn)->has_two_lengths ==
+        container_of(req, h2o_http2_stream_t, req)->stream_id)
+        return HEAD_DUPLICATE_CONTENT_LENGTH;
+    if (!conn_may_ask_for(conn, req->input.scheme))
+        return HEAD_MISDIRECTED;
+    return HEAD_OK;
 }

@@ -6,6 +6,7 @@
 #include "http/fault.h"
 #include "http/http2_body.h"
 #include "http/http2_internal.h"
+#include "http/http2_trailers.h"
 #include "http/server_internal.h"
 
 #define SETTINGS_MAX_HEADER_LIST_SIZE 0x6 /* RFC 9113 6.5.2 */
@@ -118,6 +119,12 @@ static void note_upload(struct http2 *http2, const struct http2_frame *frame,
         http2_uploads_arrived(&http2->uploads, frame->stream, now);
 }
 
+static bool ends_block(const struct http2_frame *frame)
+{
+    return (frame->type == HTTP2_HEADERS || frame->type == HTTP2_CONTINUATION) &&
+           frame->flags & HTTP2_END_HEADERS;
+}
+
 /* What a frame has done to its stream. */
 static enum http2_stop note_stream(struct http2 *http2, const struct http2_frame *frame, bool was_in_progress,
                                    bool was_opened, usec_t now)
@@ -132,10 +139,14 @@ static enum http2_stop note_stream(struct http2 *http2, const struct http2_frame
     }
     if ((was_in_progress || was_opened) && !in_progress) {
         http2->ended_early++;
+        if (frame->type != HTTP2_RST_STREAM)
+            http2_trailers_may_be_late(http2, frame->stream);
         return http2_guard_ended_early(&http2->guard, now);
     }
     if (!in_progress && frame->type == HTTP2_DATA && frame->content < DATA_OF_USE)
-        return http2_guard_useless(&http2->guard, now);
+        return http2_guard_useless(&http2->guard, 0, now);
+    if (!in_progress && ends_block(frame))
+        return http2_guard_useless(&http2->guard, http2->guard.block_size, now);
     return HTTP2_GO_ON;
 }
 
@@ -156,12 +167,14 @@ static ssize_t pass(struct http2 *http2, const struct http2_scan *scan, const ui
     h2o_http2_stream_t *stream =
         frame && frame->stream ? h2o_http2_conn_get_stream(h2o, frame->stream) : NULL;
     const bool is_body = frame && frame->type == HTTP2_DATA && http2_body_awaits(stream);
-    if (stream && frame->type == HTTP2_HEADERS)
-        http2_body_end(stream);
+    const bool is_trailers = frame && http2_trailers_own(http2, frame, stream);
     if (stream && frame->type == HTTP2_RST_STREAM)
         http2_body_forget(stream);
-    const ssize_t taken = is_body ? http2_body_take(http2, stream, scan, data, error)
-                                  : http2->reader(h2o, data, scan->size, error);
+    if (frame && !is_trailers && ends_block(frame) && http2->guard.block.lengths > 1)
+        http2->has_two_lengths = frame->stream;
+    const ssize_t taken = is_body       ? http2_body_take(http2, stream, scan, data, error)
+                          : is_trailers ? http2_trailers_take(http2, scan, data, error)
+                                        : http2->reader(h2o, data, scan->size, error);
     if (taken < 0)
         return stop_by_h2o(http2, taken, *error, size);
     if (!frame)

@@ -13,16 +13,13 @@ struct exchange *http2_exchange_of(h2o_req_t *req)
     return value ? (struct exchange *)(void *)value->base : NULL;
 }
 
-/* What the fields of a request are to a table of them (RFC 9113 6.5.2): that is what the setting limits that
- * we announce. */
 static bool is_within_limits(const struct gateway_config *gateway, const h2o_req_t *req)
 {
-    const size_t overhead = 32;
-    const size_t constant = sizeof(":method:scheme:https:path:authority") - 1 + 4 * overhead;
+    const size_t constant = sizeof(":method:scheme:https:path:authority") - 1 + 4 * HTTP2_FIELD_OVERHEAD;
     size_t size = constant + req->method.len + req->path.len + req->authority.len;
 
     for (size_t i = 0; i < req->headers.size; i++)
-        size += req->headers.entries[i].name->len + req->headers.entries[i].value.len + overhead;
+        size += http2_field_size(&req->headers.entries[i]);
     return size <= gateway->max_head_size && req->headers.size <= gateway->max_headers;
 }
 

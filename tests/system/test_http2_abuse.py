@@ -95,7 +95,13 @@ ATTACKS = [
     Attack("DATA behind the end", [get(s) + frame(h2.DATA, 0, s, b"x") for s in odd(N)], CALM, EARLY, BUDGET),
     Attack("PRIORITY on itself", [get(s) + frame(h2.PRIORITY, 0, s, struct.pack(">IB", s, 1)) for s in odd(N)],
            h2.PROTOCOL_ERROR, RULES, 1),
-    Attack("HEADERS behind the end", [get(s) + get(s) for s in odd(N)], h2.STREAM_CLOSED, RULES, 1),
+    Attack("HEADERS behind the end", [get(s) + get(s) for s in odd(N)], CALM, EARLY, BUDGET),
+    Attack("HEADERS on a stream that is gone", [get(1) + reset(1) + get(1)], h2.STREAM_CLOSED, RULES, 1),
+    Attack("trailers that come late", [frame(h2.HEADERS, h2.END_HEADERS, 1, head(method="POST")) + window_update(1, 0)]
+           + [get(1)] * N, CALM, FLOOD),
+    Attack("trailers that do not end the stream",
+           [frame(h2.HEADERS, h2.END_HEADERS, s, head(method="POST")) + frame(h2.HEADERS, h2.END_HEADERS, s) for s in odd(N)],
+           CALM, EARLY),
     Attack("a length that is not kept",
            [frame(h2.HEADERS, h2.END_HEADERS, s, head(method="POST", more=[("content-length", "5")]))
             + frame(h2.DATA, h2.END_STREAM, s, b"x") for s in odd(N)], CALM, EARLY, BUDGET),
