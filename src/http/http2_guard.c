@@ -35,7 +35,7 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 enum http2_error http2_stop_error(enum http2_stop stop)
 {
     static const enum http2_error errors[_HTTP2_STOP_MAX] = {
-#define X(symbol, error, fault, text) [symbol] = error,
+#define X(symbol, error, fault, text) [symbol] = (error),
         HTTP2_STOPS(X)
 #undef X
     };
@@ -45,7 +45,7 @@ enum http2_error http2_stop_error(enum http2_stop stop)
 enum client_fault http2_stop_fault(enum http2_stop stop)
 {
     static const enum client_fault faults[_HTTP2_STOP_MAX] = {
-#define X(symbol, error, fault, text) [symbol] = fault,
+#define X(symbol, error, fault, text) [symbol] = (fault),
         HTTP2_STOPS(X)
 #undef X
     };
@@ -55,7 +55,7 @@ enum client_fault http2_stop_fault(enum http2_stop stop)
 const char *http2_stop_text(enum http2_stop stop)
 {
     static const char *const texts[_HTTP2_STOP_MAX] = {
-#define X(symbol, error, fault, text) [symbol] = text,
+#define X(symbol, error, fault, text) [symbol] = (text),
         HTTP2_STOPS(X)
 #undef X
     };

@@ -22,10 +22,8 @@ void journal_add(struct journal_record *record, const char *name, struct slice v
         return;
     }
     char *to = record->data + record->size;
-    /* What has a size needs no end. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(to, JOURNAL_FIELD_PREFIX, STRLEN(JOURNAL_FIELD_PREFIX));
     to += STRLEN(JOURNAL_FIELD_PREFIX);
-    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(to, name, name_size);
     to += name_size;
     *to++ = '=';

@@ -9,8 +9,7 @@
  *
  * What is counted:
  *  - requests whose heads are complete and whose responses are not fully written, also those that wait for an
- *    upstream or for the rest of an HTTP/1 body; of HTTP/2, those whose bodies are complete, too; and tunnels
- *    (WebSockets), one each;
+ *    upstream or for the rest of a body; and tunnels (WebSockets), one each;
  *  - connections that are accepted and not closed, idle ones and those in their TLS handshake among them.
  * Not a request: a head that is still arriving, and what a client has sent and nobody has read yet. */
 

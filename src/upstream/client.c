@@ -213,10 +213,12 @@ static ssize_t send_from_file(const struct client *c)
     const struct client_file *file = c->request.body_file;
     off_t offset = (off_t)(c->written - c->request.head.size);
     const uint64_t left = file->size - (uint64_t)offset;
+    if (left == 0)
+        return 0;
 
     const ssize_t size =
         sendfile(connection_fd(c->connection), file->fd, &offset, (size_t)MIN(left, FILE_PIECE));
-    if (size == 0 && left > 0) {
+    if (size == 0) {
         errno = EIO; /* the file has become shorter, which nobody but the disk can have done */
         return -1;
     }
