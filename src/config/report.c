@@ -71,7 +71,8 @@ void config_report_add(struct config_report *report, bool is_error, struct confi
     problem->key = printable_or_null(key, VALUE_SHOWN_MAX);
     problem->value = printable_or_null(value, VALUE_SHOWN_MAX);
     problem->accepted = printable_or_null(accepted, SIZE_MAX);
-    problem->message = strbuf_steal(&message);
+    problem->message = printable_or_null(strbuf_string(&message), SIZE_MAX); /* it may quote what was found */
+    strbuf_deinit(&message);
 }
 
 void config_problem_format(const struct config_problem *problem, struct strbuf *out)

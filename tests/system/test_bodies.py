@@ -101,7 +101,7 @@ def unnamed_files(service):
     found = []
     for fd in pathlib.Path(f"/proc/{service.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            if os.readlink(fd).startswith(folders):
+            if os.readlink(fd).startswith(folders) and "/valgrind_proc_" not in os.readlink(fd):
                 found.append(os.readlink(fd))
     return found
 

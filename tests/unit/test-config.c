@@ -739,6 +739,7 @@ static void test_refused(void **state)
          "the weight is not a number from 0 to 256"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1 wait=1"), "\"wait=1\" is not understood"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1 weight=1 x"), "\"x\" is not understood"},
+        {WITH_LISTENER("[Check d]\nPath=/var a\tb"), ": \"a\\x09b\" is not understood"},
         {WITH_LISTENER("[Upstream u]\nTarget=127.0.0.1:1\nTarget=127.0.0.1:1 weight=2"),
          "the same address is a target already, at "},
         {WITH_LISTENER("[Upstream u]\nHealthPath=healthz"), "a path that begins with '/'"},
