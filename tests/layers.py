@@ -241,7 +241,7 @@ LAYERS = {
     "package": ("the Debian package builds, and runs its unit tests",
                 [("dpkg-buildpackage", lambda: one(package))]),
     "machine": ("the package on a booted Debian with its real systemd",
-                [("nspawn", lambda: pytest("machine", built("normal"), environment={
+                [("nspawn", lambda: pytest("machine", built("normal"), processes=2, environment={
                     "HOLDFAST_DEB": str(package()), "HOLDFAST_LOSS": str(built("normal") / "tests/tools/loss")}))]),
     "lint": ("the tree and the package keep to their rules",
              [("checks", lint)]),
