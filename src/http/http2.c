@@ -42,7 +42,7 @@ void http2_start(struct conn *conn)
     sock->input = input;
     http2->h2o = sock->data;
     http2_read_start(http2);
-    http2_watch_start(server);
+    http2_watch_start(http2, now);
     if (input->size > 0)
         sock->_cb.read(sock, NULL);
 }

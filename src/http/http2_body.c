@@ -101,6 +101,17 @@ void http2_stop_upload(h2o_req_t *req)
     h2o_http2__encode_rst_stream_frame(&h2o->_write.buf, stream->stream_id, HTTP2_NO_ERROR);
 }
 
+void http2_body_late(struct http2 *http2, h2o_http2_stream_t *stream, bool slow)
+{
+    struct exchange *exchange = http2_exchange_of(&stream->req);
+
+    if (exchange && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
+        refuse(http2, stream, exchange, 408,
+               slow ? "The request's body came too slowly." : "The request's body did not arrive in time.");
+    else
+        http2_reset(http2, stream, HTTP2_CANCEL);
+}
+
 ssize_t http2_body_end(struct http2 *http2, h2o_http2_stream_t *stream, const char **error)
 {
     struct exchange *exchange = http2_exchange_of(&stream->req);

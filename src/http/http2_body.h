@@ -14,6 +14,8 @@ bool http2_body_awaits(h2o_http2_stream_t *stream);
 /* Takes a DATA frame of such a stream, whole at `data`. Returns its size, or a negative H2O_HTTP2_ERROR_*. */
 ssize_t http2_body_take(struct http2 *http2, h2o_http2_stream_t *stream, const struct http2_scan *scan,
                         const uint8_t *data, const char **error);
+/* It comes too late, or too slowly: gives it up, with an answer where none has begun. */
+void http2_body_late(struct http2 *http2, h2o_http2_stream_t *stream, bool slow);
 /* The client has reset the stream: it needs not be told to stop. */
 void http2_body_forget(h2o_http2_stream_t *stream);
 /* It has ended: with END_STREAM on DATA, or on trailer fields. The request is answered, unless it was.

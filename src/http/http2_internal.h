@@ -15,6 +15,7 @@
 #include "http/h2o_http2.h"
 #include "http/http2_guard.h"
 #include "http/http2_uploads.h"
+#include "http/outflow.h"
 #include "util/strbuf.h"
 
 /* h2o's reader of the next frame: returns how many bytes it took, or a negative H2O_HTTP2_ERROR_*. */
@@ -34,6 +35,7 @@ struct http2 {
         unsigned n_given_up;
     } trailers;               /* http2_trailers.c */
     uint32_t has_two_lengths; /* the last stream whose head has Content-Length twice, 0 when there was none */
+    size_t counted;           /* of the DATA frame that is arriving: counted as come already */
 
     uint64_t opened, ended_early; /* streams, so far */
     uint64_t answered;            /* of them, when that was last counted as earned */
@@ -45,7 +47,11 @@ struct http2 {
     usec_t moved_at;     /* when the socket last took something, or had nothing to take */
     uint64_t moved_mark; /* tells whether it did since */
     bool delivering;     /* it is taking something, if slowly */
-    usec_t ended_at;     /* when it was told to end, 0 before */
+    struct outflow outflow;
+    struct pace send_pace; /* while something waits for the client to take it */
+    uint64_t paced;        /* payload, when the pace was last told */
+    unsigned waiting;      /* responses that the client's windows hold back, at the last look */
+    usec_t ended_at;       /* when it was told to end, 0 before */
 };
 
 /* Takes over h2o's reading. */
@@ -60,8 +66,10 @@ void http2_reset(struct http2 *http2, h2o_http2_stream_t *stream, enum http2_err
 /* One step towards a graceful end: see http2_drain_step(). */
 void http2_drain(struct http2 *http2, usec_t now);
 
-/* There is a connection to watch. */
-void http2_watch_start(struct server *server);
+/* The rate that the body of a request is to come at. */
+struct pace_limits http2_body_limits(const struct http2 *http2);
+/* There is a connection to watch, which has just begun. */
+void http2_watch_start(struct http2 *http2, usec_t now);
 
 static inline struct http2 *http2_of(const h2o_http2_conn_t *h2o)
 {

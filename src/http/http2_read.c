@@ -110,13 +110,23 @@ static void settle_ended_streams(struct http2 *http2)
     }
 }
 
+/* Of the frame that is arriving on this stream so many bytes are here. */
+static void note_bytes(struct http2 *http2, uint32_t stream, size_t size, usec_t now)
+{
+    const struct pace_limits limits = http2_body_limits(http2);
+    const size_t more = size > http2->counted ? size - http2->counted : 0;
+
+    http2_uploads_arrived(&http2->uploads, stream, more, &limits, now);
+    http2->counted += more;
+}
+
 static void note_upload(struct http2 *http2, const struct http2_frame *frame,
                         const h2o_http2_stream_t *stream, usec_t now)
 {
     if (!is_arriving(stream) || !stream->_req_body)
         http2_uploads_ended(&http2->uploads, frame->stream);
     else if (frame->type == HTTP2_HEADERS || (frame->type == HTTP2_DATA && frame->content > 0))
-        http2_uploads_arrived(&http2->uploads, frame->stream, now);
+        note_bytes(http2, frame->stream, frame->content, now);
 }
 
 static bool ends_block(const struct http2_frame *frame)
@@ -191,7 +201,7 @@ static ssize_t pass(struct http2 *http2, const struct http2_scan *scan, const ui
 }
 
 /* Notes for http2_watch.c since when something is due that is not whole. */
-static void note_arrival(struct http2 *http2, const struct http2_scan *scan, usec_t now)
+static void note_arrival(struct http2 *http2, const struct http2_scan *scan, size_t size, usec_t now)
 {
     const struct http2_guard *guard = &http2->guard;
     const bool incomplete = scan->verdict == HTTP2_INCOMPLETE;
@@ -203,7 +213,7 @@ static void note_arrival(struct http2 *http2, const struct http2_scan *scan, use
         http2->head_since = 0;
     /* More of a frame of a body is more of the body. */
     if (incomplete && is_data && is_arriving(h2o_http2_conn_get_stream(http2->h2o, scan->frame.stream)))
-        http2_uploads_arrived(&http2->uploads, scan->frame.stream, now);
+        note_bytes(http2, scan->frame.stream, size, now);
 }
 
 static ssize_t on_frame(h2o_http2_conn_t *h2o, const uint8_t *data, size_t size, const char **error)
@@ -217,7 +227,7 @@ static ssize_t on_frame(h2o_http2_conn_t *h2o, const uint8_t *data, size_t size,
         return (ssize_t)size; /* it ends: h2o would take nothing, and ask again for ever */
     earn(http2);
     http2_guard_scan(&http2->guard, data, size, now, &scan);
-    note_arrival(http2, &scan, now);
+    note_arrival(http2, &scan, size, now);
     switch (scan.verdict) {
     case HTTP2_INCOMPLETE:
         return H2O_HTTP2_ERROR_INCOMPLETE;
@@ -227,6 +237,7 @@ static ssize_t on_frame(h2o_http2_conn_t *h2o, const uint8_t *data, size_t size,
         return stop_for(http2, scan.stop, size);
     case HTTP2_PASS:
         taken = pass(http2, &scan, data, size, error, now);
+        http2->counted = 0;
         if (h2o->_read_expect != on_frame) {
             http2->reader = h2o->_read_expect;
             h2o->_read_expect = on_frame;

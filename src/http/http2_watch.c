@@ -2,9 +2,10 @@
  * own idle timer begins anew with each frame, PING among them, and ends while a response is waited for.
  *
  *   the preface, SETTINGS, a header block, a frame begun   HeadTimeoutSec=, then the connection ends
- *   the next bytes of a body                               BodyTimeoutSec=, then the stream is reset
- *   to take of a response what its window is to allow      SendTimeoutSec=, then the stream is reset
+ *   the bytes of a body                                    BodyTimeoutSec=, BodyMinRate=, then it is 408
+ *   to give a response's stream window                     SendTimeoutSec=, then the stream is reset
  *   to take anything from the socket                       SendTimeoutSec=, then the connection ends
+ *   to take enough of all that waits                       SendMinRate=, then the connection ends
  *   a request                                              IdleTimeoutSec=, then it is drained as at a reload
  *
  * What times out does so up to a second late. */
@@ -13,6 +14,7 @@
 #include <sys/ioctl.h>
 
 #include "http/fault.h"
+#include "http/http2_body.h"
 #include "http/http2_internal.h"
 #include "http/server_internal.h"
 
@@ -25,10 +27,17 @@ static bool is_over(usec_t since, usec_t timeout, usec_t now)
     return now >= usec_add(since, timeout);
 }
 
+/* Whether the socket has to take something first. h2o may wait until it can be written to without having
+ * made anything to write, so as to choose then. */
+static bool is_writing(const struct http2 *http2)
+{
+    return http2->h2o->_write.buf_in_flight || h2o_socket_is_writing(http2->h2o->sock);
+}
+
 /* Notes what has become of the bytes for the client since the last look. */
 static void look_at_socket(struct http2 *http2, usec_t now)
 {
-    const bool waits = http2->h2o->_write.buf_in_flight;
+    const bool waits = is_writing(http2);
     int queued = 0; /* what the kernel has not delivered yet */
 
     if (ioctl(h2o_socket_get_fd(http2->h2o->sock), SIOCOUTQ, &queued) < 0)
@@ -42,19 +51,61 @@ static void look_at_socket(struct http2 *http2, usec_t now)
     http2->delivering = waits || (moved && queued > 0);
 }
 
-static void watch_uploads(struct http2 *http2, usec_t timeout, usec_t now)
+struct pace_limits http2_body_limits(const struct http2 *http2)
 {
-    const struct http2_upload *upload;
+    const struct gateway_config *gateway = server_gateway(http2->conn->server);
+    return (struct pace_limits){gateway->body_timeout, gateway->body_min_rate};
+}
 
-    while ((upload = http2_uploads_oldest(&http2->uploads)) && is_over(upload->arrived_at, timeout, now)) {
-        const uint32_t id = upload->stream;
+static struct pace_limits send_limits(const struct http2 *http2)
+{
+    const struct gateway_config *gateway = server_gateway(http2->conn->server);
+    return (struct pace_limits){gateway->send_timeout, gateway->send_min_rate};
+}
+
+static void watch_uploads(struct http2 *http2, usec_t now)
+{
+    const struct pace_limits limits = http2_body_limits(http2);
+    enum pace_verdict verdict;
+    uint32_t id;
+
+    while ((id = http2_uploads_late(&http2->uploads, &limits, now, &verdict))) {
         h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(http2->h2o, id);
 
         http2_uploads_ended(&http2->uploads, id);
         if (!stream)
             continue;
-        conn_fault(http2->conn, CLIENT_FAULT_BODY_TIMEOUT, "over HTTP/2");
-        http2_reset(http2, stream, HTTP2_CANCEL);
+        conn_fault(http2->conn, CLIENT_FAULT_BODY_TIMEOUT,
+                   verdict == PACE_SLOW ? "it came too slowly over HTTP/2" : "over HTTP/2");
+        http2_body_late(http2, stream, verdict == PACE_SLOW);
+    }
+}
+
+/* Whether the client takes what waits for it. What counts is payload that its windows let pass, or, while
+ * the socket is what it waits for, bytes that its host has acknowledged. */
+static bool takes_too_little(struct http2 *http2, usec_t now)
+{
+    const struct pace_limits limits = send_limits(http2);
+    const uint64_t sent = http2_sent(http2), passed = sent - http2->paced;
+    const uint64_t acknowledged = outflow_progress(&http2->outflow, h2o_socket_get_fd(http2->h2o->sock));
+    const bool waits = http2->waiting > 0 || is_writing(http2);
+
+    http2->paced = sent;
+    http2->waiting = 0; /* counted anew after this look */
+    if (!waits) {
+        pace_begin(&http2->send_pace, &limits, now);
+        return false;
+    }
+    pace_progress(&http2->send_pace, &limits, http2->delivering ? MAX(passed, acknowledged) : passed, now);
+    switch (pace_judge(&http2->send_pace, &limits, now)) {
+    case PACE_IN_TIME:
+        return false;
+    case PACE_SLOW:
+        return true;
+    case PACE_STALLED: /* streams whose own windows are closed are ended one by one */
+        return h2o_http2_window_get_window(&http2->h2o->_write.window) <= 0;
+    default:
+        WRONG("pace");
     }
 }
 
@@ -78,19 +129,25 @@ static void watch_connection(struct http2 *http2, usec_t now)
         conn_abort(conn); /* there is no room for a word */
         return;
     }
+    if (takes_too_little(http2, now)) {
+        conn_fault(conn, CLIENT_FAULT_SEND_TIMEOUT, "too slowly over HTTP/2");
+        http2_end(http2, HTTP2_NO_ERROR, client_fault_text(CLIENT_FAULT_SEND_TIMEOUT));
+        return;
+    }
     if (http2->head_since && is_over(http2->head_since, gateway->head_timeout, now)) {
         conn_fault(conn, CLIENT_FAULT_HEAD_TIMEOUT, "over HTTP/2");
         http2_end(http2, HTTP2_NO_ERROR, client_fault_text(CLIENT_FAULT_HEAD_TIMEOUT));
         return;
     }
-    watch_uploads(http2, gateway->body_timeout, now);
+    watch_uploads(http2, now);
     if (h2o->num_streams.pull.open > 0)
         http2->active_at = now;
     if (conn->goaway_at || is_over(http2->active_at, conn->origin->listener->idle_timeout, now))
         http2_drain(http2, now);
 }
 
-/* A response of which something waits that the client's windows do not allow. */
+/* A response of which something waits that the client's windows do not allow. While its own is open, it waits
+ * for others on its connection: see takes_too_little(). */
 static void watch_response(struct exchange *exchange, usec_t timeout, usec_t now)
 {
     struct http2 *http2 = exchange->conn->protocol;
@@ -98,8 +155,11 @@ static void watch_response(struct exchange *exchange, usec_t timeout, usec_t now
     const uint64_t sent = exchange->req->bytes_sent;
     const bool waits = h2o_http2_stream_has_pending_data(stream) ||
                        stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL;
+    const bool is_closed = h2o_http2_window_get_window(&stream->output_window) <= 0;
 
-    if (!waits || sent != exchange->taken || http2->delivering) {
+    if (waits)
+        http2->waiting++;
+    if (!waits || !is_closed || sent != exchange->taken || http2->delivering) {
         exchange->taken = sent;
         exchange->taken_at = now;
     } else if (http2->h2o->state == H2O_HTTP2_CONN_STATE_OPEN && is_over(exchange->taken_at, timeout, now)) {
@@ -127,8 +187,13 @@ static void on_watch(struct timer *timer)
         server_timer_start(server, timer, WATCH_INTERVAL);
 }
 
-void http2_watch_start(struct server *server)
+void http2_watch_start(struct http2 *http2, usec_t now)
 {
+    struct server *server = http2->conn->server;
+    const struct pace_limits limits = send_limits(http2);
+
+    http2->outflow = outflow_begin(h2o_socket_get_fd(http2->h2o->sock));
+    pace_begin(&http2->send_pace, &limits, now);
     server->http2_watch.callback = on_watch;
     if (!timer_is_running(&server->http2_watch))
         server_timer_start(server, &server->http2_watch, WATCH_INTERVAL);

@@ -323,15 +323,76 @@ def test_a_body_that_does_not_come_is_given_up(start, app):
         client.send_data(stalled, b"abc")
         steady = client.request("POST", "/hello", end=False)
         while client.streams[stalled].reset is None:
-            client.send_data(steady, b"x")
+            client.send_data(steady, bytes(100))
             client.send_ping()
             client.read_frame()
             time.sleep(0.1)
-        assert client.streams[stalled].reset == h2.CANCEL
+        assert client.streams[stalled].status == 408
+        assert client.streams[stalled].reset == h2.NO_ERROR
         client.send_data(steady, b"x", end=True)
         assert client.read_response(steady).status == 200
     gateway.wait_for_line("turned away .*the body of a request took too long")
     assert app.count == 0
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["frames", "a frame"])
+@pytest.mark.parametrize("size", [5, 300])
+def test_a_body_that_is_slow(start, app, whole, size):
+    """In frames of its own or within one, at less or more than BodyMinRate=, for several times BodyTimeoutSec=."""
+    app.open()
+    gateway = start("BodyTimeoutSec=1s", "BodyMinRate=1000")
+    with connect(gateway) as client:
+        client.send(b"" if whole else frame(h2.HEADERS, h2.END_HEADERS, 1, head(method="POST")))
+        stream = client.request("POST", "/app/x", end=False) if whole else 1
+        response = client.streams.setdefault(stream, h2.Stream())
+        if not whole:
+            client.send(frame(h2.DATA, h2.END_STREAM, 1, bytes(40 * size))[:9])
+        for i in range(40):
+            if any("turned away" in line for line in gateway.lines()):
+                break
+            client.send(frame(h2.DATA, h2.END_STREAM if i == 39 else 0, stream, bytes(size)) if whole else bytes(size))
+            time.sleep(0.1)
+        else:
+            assert size == 300, "it was let be too slow"
+            assert client.read_response(stream).status == 200
+            return
+        assert size == 5
+        client.read_until(lambda: response.headers)
+        assert response.status == 408
+        gateway.wait_for_line("turned away .*the body of a request took too long.*too slowly")
+        assert app.count == 0
+
+
+def test_window_in_drops(start, big):
+    """A stream that gets a byte of window now and then is never stalled, and would never end."""
+    gateway = start("SendTimeoutSec=1s", routes=big)
+    with connect(gateway, settings=[(h2.INITIAL_WINDOW_SIZE, 1)], window_updates=False) as client:
+        streams = [client.request("GET", "/files/big") for _ in range(5)]
+        while not client.goaways:
+            client.send(b"".join(window_update(stream, 1) for stream in streams))
+            client.send_ping()
+            client.read_until(lambda n=len(client.pings): client.goaways or len(client.pings) > n)
+            time.sleep(0.1)
+        assert all(client.streams[stream].reset is None for stream in streams)
+    gateway.wait_for_line("turned away .*: it did not take a response.*too slowly")
+
+
+def test_a_response_that_others_come_before(start, big):
+    """The client wants it after another, and shares its own small window out like that."""
+    gateway = start("SendTimeoutSec=1s", "SendMinRate=5000", routes=big)
+    with connect(gateway, settings=[(h2.INITIAL_WINDOW_SIZE, 2**24)], window_updates=False) as client:
+        client.read_until(lambda: client.settings)
+        first = client.request("GET", "/files/big")
+        client.read_until(lambda: len(client.streams[first].body) == 65535)
+        later = client.request("GET", "/files/big")
+        client.send_frame(h2.PRIORITY, 0, later, struct.pack(">IB", first, 15))
+        for _ in range(40):
+            client.send(window_update(0, 1000))
+            time.sleep(0.1)
+        client.send(window_update(0, 2**24))
+        for stream in (first, later):
+            assert len(client.read_response(stream).body) == 4 << 20
+    assert not [line for line in gateway.lines() if "turned away" in line]
 
 
 # Honest clients
