@@ -11,9 +11,10 @@ void http2_trailers_may_be_late(struct http2 *http2, uint32_t stream)
 
 static bool is_given_up(const struct http2 *http2, uint32_t stream)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(http2->trailers.given_up); i++)
+    const size_t n = MIN((size_t)http2->trailers.n_given_up, ARRAY_SIZE(http2->trailers.given_up));
+    for (size_t i = 0; i < n; i++)
         if (http2->trailers.given_up[i] == stream)
-            return stream != 0;
+            return true;
     return false;
 }
 
