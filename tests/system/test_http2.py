@@ -134,6 +134,7 @@ def test_an_idle_connection_is_told_twice_and_closed(gateway):
 def test_an_upload_in_progress_finishes(gateway):
     """Past both GOAWAYs: the second must not cut what is still arriving."""
     with connect(gateway) as client:
+        assert client.get("/hello").status == 200  # it is accepted, rather than left to the next process
         stream = client.request("POST", "/hello", end=False)
         client.send_data(stream, b"a" * 1000)
         gateway.signal(signal.SIGTERM)
