@@ -235,7 +235,7 @@ LAYERS = {
     "fuzz": ("the corpus of each fuzz target, replayed under the sanitizers",
              [("asan", lambda: meson_tests("asan", "fuzz"))]),
     "system": ("the programs as they are, without systemd",
-               [(name, lambda name=name: pytest("system", built(name), processes=2,
+               [(name, lambda name=name: pytest("system", built(name), processes=3,
                                                      wrapper=without_address_randomisation()))
                 for name in ("normal", "asan", "tsan")]),
     "valgrind": ("unit tests, and the most telling system tests, under valgrind",
