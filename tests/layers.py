@@ -167,7 +167,7 @@ def under_valgrind(files=(), timeout=900):
 
 
 # So many failures of hundreds of tests may be the neighbours': a shared machine stalls a process for seconds.
-FEW = 2
+FEW = 4
 
 
 def failed_tests(report):

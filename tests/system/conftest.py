@@ -57,8 +57,16 @@ def upstream(service):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "hooks: needs a holdfastd built with -Dhooks=true")
+    config.addinivalue_line("markers", "costs: judges time or memory, so it is for the program as it is, and nobody else's")
 
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("hooks") and not manager.has_hooks():
         pytest.skip("holdfastd was built without -Dhooks=true")
+
+
+def pytest_collection_modifyitems(config, items):
+    if manager.is_instrumented():
+        out = [item for item in items if item.get_closest_marker("costs")]
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]

@@ -16,6 +16,7 @@ import array
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import os
 import pathlib
 import re
@@ -580,6 +581,13 @@ class Service:
             elif message.value("MAINPID"):
                 self._follow(int(message.value("MAINPID")))
             self.notifications.add(message)
+
+
+@functools.lru_cache
+def is_instrumented():
+    """Whether the program is watched by a sanitizer or valgrind: time and memory say nothing of it then."""
+    program = find_holdfastd().read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program or bool(os.environ.get("HOLDFAST_UNDER"))
 
 
 def has_hooks(binary=None):

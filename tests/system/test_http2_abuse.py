@@ -169,6 +169,7 @@ def test_a_header_list_over_the_limit_is_refused_alone(gateway, app):
     assert app.count == 0
 
 
+@pytest.mark.costs
 def test_a_bomb_in_a_header_block_takes_little_memory(gateway, app):
     """4 KB in the table, then one byte for each field that is a copy of it: 16 KB would become 64 MB, on each stream."""
     with connect(gateway) as client:
@@ -196,6 +197,7 @@ def big(service):
     return f"[Route /files/]\nStatic={service.directory}/www\n"
 
 
+@pytest.mark.costs
 def test_a_window_that_stays_closed_ends_its_stream(start, big):
     gateway = start("SendTimeoutSec=2s", routes=big)
     with connect(gateway, settings=[(h2.INITIAL_WINDOW_SIZE, 0)]) as client:
@@ -227,6 +229,7 @@ def test_a_slow_reader_is_served_to_the_end(start, big):
         assert stream.reset is None
 
 
+@pytest.mark.costs
 def test_a_client_that_never_reads_is_ended(start, big):
     gateway = start("SendTimeoutSec=2s", routes=big)
     with connect(gateway, settings=[(h2.INITIAL_WINDOW_SIZE, 2**31 - 1)]) as client:

@@ -224,6 +224,7 @@ def test_a_flood_of_malformed_requests_is_told_now_and_then(limited, service):
     assert 1 <= len(told) <= 100
 
 
+@pytest.mark.costs
 def test_a_crowd_of_names_pushes_out_nobody_who_is_limited(limited, service):
     """Many more keys than there is room for, each used once: whoever has used up what is his stays where he is, and memory
     does not grow."""

@@ -378,6 +378,7 @@ def measure(service, n=300):
     return p99(times)
 
 
+@pytest.mark.costs
 def test_two_thousand_slow_clients(service):
     """Their heads and bodies trickle, and what they ask for is not read; the healthy one hardly notices."""
     site = service.directory / "site"
@@ -423,6 +424,7 @@ def test_two_thousand_slow_clients(service):
 
 
 @pytest.mark.parametrize("mode", ["-H", "-B", "-X"])
+@pytest.mark.costs
 def test_slowhttptest(service, tmp_path, mode):
     """The tool's own verdict, by a probe of its own each second: the service is available all through."""
     site = service.directory / "site"
