@@ -148,6 +148,7 @@ def test_kills(machine, loss_client, table):
 def test_ten_thousand_idle_connections(machine, loss_client, table):
     """One request on each before, then a reload and a restart, then one request on each."""
     n = 10_000
+    service.configure(machine, "[Gateway]\nMaxConnections=15000\n")  # however few descriptors a machine here may have
     for what, command in (("a reload", "reload"), ("a restart", "restart")):
         service.get(machine)
         with loss_client(machine, "--method=POST", "--body=10", idle=n) as client:

@@ -55,7 +55,7 @@ def test_unprivileged_and_confined(machine):
     assert re.search(r"^Seccomp:\s+2$", status, re.M)
     limits = machine.output("cat", f"/proc/{machine.main_pid()}/limits")
     soft, hard = re.search(r"^Max open files\s+(\d+)\s+(\d+)", limits, re.M).groups()
-    assert soft == hard
+    assert 0 < int(hard) - int(soft) <= 64  # what is set aside for the admin API
 
 
 def test_restart_under_load_loses_nothing(machine, loss_client):
