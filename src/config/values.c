@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "config/config.h"
+#include "config/words.h"
 #include "router/method.h"
 #include "util/parse.h"
 
@@ -347,18 +348,6 @@ static bool parse_media_type(const struct config_option *option, const char *val
     return true;
 }
 const struct option_type option_media_type = {parse_media_type, reset_string};
-
-/* The next word of *s, which moves behind it; NULL at the end. The caller frees it. */
-static char *next_word(const char **s)
-{
-    const char *from = *s + strspn(*s, " \t");
-    size_t size = strcspn(from, " \t");
-
-    *s = from + size;
-    if (size == 0)
-        return NULL;
-    return xstrndup(from, size);
-}
 
 static void reset_strings(void *member)
 {

@@ -2,6 +2,7 @@
 
 #include "config/address.h"
 #include "config/values.h"
+#include "config/words.h"
 #include "util/parse.h"
 
 static bool refuse(struct strbuf *error, const char *message)
@@ -94,26 +95,17 @@ static const char *parse_target_address(const char *word, struct target_config *
     return NULL;
 }
 
+static const char *parse_target_part(const char *word, void *object)
+{
+    struct target_config *target = object;
+    return target->address.text ? parse_target_word(word, target) : parse_target_address(word, target);
+}
+
 bool target_parse(const char *value, struct target_config *ret, struct strbuf *error)
 {
     struct target_config target = {.weight = 1};
-    const char *problem = NULL;
 
-    for (const char *s = value; !problem;) {
-        s += strspn(s, " \t");
-        const size_t size = strcspn(s, " \t");
-        if (size == 0)
-            break;
-        _cleanup_free_ char *word = xstrndup(s, size);
-        s += size;
-        problem =
-            target.address.text ? parse_target_word(word, &target) : parse_target_address(word, &target);
-        if (problem && *problem == '\0')
-            strbuf_addf(error, "\"%s\" is not understood", word);
-        else if (problem)
-            strbuf_add_string(error, problem);
-    }
-    if (problem) {
+    if (!parse_words(value, parse_target_part, &target, error)) {
         target_deinit(&target);
         return false;
     }
@@ -235,14 +227,12 @@ static void reset_prefixes(void *member)
 
 static bool add_prefixes(const char *value, struct prefix_set *set, struct strbuf *error)
 {
-    for (const char *s = value;;) {
-        s += strspn(s, " \t");
-        const size_t size = strcspn(s, " \t");
-        if (size == 0)
+    for (;;) {
+        _cleanup_free_ char *word = next_word(&value);
+        if (!word)
             return true;
-        if (!prefix_set_add(set, slice_make(s, size), error))
+        if (!prefix_set_add(set, slice_of(word), error))
             return false;
-        s += size;
     }
 }
 

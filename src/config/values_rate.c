@@ -1,6 +1,7 @@
 /* RateLimit=: how many requests, in what time, of whom. */
 
 #include "config/values.h"
+#include "config/words.h"
 #include "util/parse.h"
 
 static const struct {
@@ -59,9 +60,10 @@ void rate_limit_deinit(struct rate_limit_config *limit)
     free(limit->name);
 }
 
-static bool is_same_limit(const struct rate_limit_config *a, const struct rate_limit_config *b)
+static const char *parse_part(const char *word, void *object)
 {
-    return streq(a->text, b->text);
+    struct rate_limit_config *limit = object;
+    return limit->rate.count == 0 ? parse_rate(word, limit) : parse_word(word, limit);
 }
 
 static void name_limit(const struct route_config *route, struct rate_limit_config *limit)
@@ -80,42 +82,37 @@ static void name_limit(const struct route_config *route, struct rate_limit_confi
     limit->name = strbuf_steal(&name);
 }
 
+/* What the whole of it is called. Returns what is wrong with having it, or NULL. */
+static const char *complete_limit(const struct route_config *route, struct rate_limit_config *limit)
+{
+    struct strbuf text = STRBUF_INIT;
+
+    strbuf_addf(&text, "%u/%s burst=%u by=%s%s", limit->rate.count, limit->unit, limit->rate.burst,
+                limit->header ? "header:" : "client", limit->header ? limit->header : "");
+    limit->text = strbuf_steal(&text);
+    name_limit(route, limit);
+    if (route->n_rate_limits == ROUTE_RATE_LIMITS_MAX)
+        return "a route has at most 8 of these";
+    for (size_t i = 0; i < route->n_rate_limits; i++)
+        if (streq(route->rate_limits[i].text, limit->text))
+            return "the route has this limit already";
+    return NULL;
+}
+
 static bool parse_rate_limit(const struct config_option *option, const char *value, void *member,
                              struct strbuf *error)
 {
     struct route_config *route =
         container_of((struct rate_limit_config **)member, struct route_config, rate_limits);
     struct rate_limit_config limit = {0};
-    const char *problem = NULL;
+    bool is_good = parse_words(value, parse_part, &limit, error);
+    const char *problem = is_good ? complete_limit(route, &limit) : NULL;
 
-    for (const char *s = value; !problem;) {
-        s += strspn(s, " \t");
-        const size_t size = strcspn(s, " \t");
-        if (size == 0)
-            break;
-        _cleanup_free_ char *word = xstrndup(s, size);
-        s += size;
-        problem = limit.rate.count == 0 ? parse_rate(word, &limit) : parse_word(word, &limit);
-        if (problem && *problem == '\0')
-            strbuf_addf(error, "\"%s\" is not understood", word);
-        else if (problem)
-            strbuf_add_string(error, problem);
-    }
-    if (!problem) {
-        struct strbuf text = STRBUF_INIT;
-        strbuf_addf(&text, "%u/%s burst=%u by=%s%s", limit.rate.count, limit.unit, limit.rate.burst,
-                    limit.header ? "header:" : "client", limit.header ? limit.header : "");
-        limit.text = strbuf_steal(&text);
-        name_limit(route, &limit);
-        for (size_t i = 0; i < route->n_rate_limits && !problem; i++)
-            if (is_same_limit(&route->rate_limits[i], &limit))
-                problem = "the route has this limit already";
-        if (route->n_rate_limits == ROUTE_RATE_LIMITS_MAX)
-            problem = "a route has at most 8 of these";
-        if (problem)
-            strbuf_add_string(error, problem);
-    }
     if (problem) {
+        strbuf_add_string(error, problem);
+        is_good = false;
+    }
+    if (!is_good) {
         rate_limit_deinit(&limit);
         return false;
     }
