@@ -281,11 +281,6 @@ static void on_disowned(void *userdata, const char *reason)
     succession->options.on_disowned(succession->options.userdata, reason);
 }
 
-bool succession_is_heir(const struct succession *succession)
-{
-    return succession->heir != NULL;
-}
-
 void succession_ready(struct succession *succession)
 {
     if (succession->heir)

@@ -52,7 +52,6 @@ struct succession *succession_new(const struct succession_options *options);
 struct succession *succession_free(struct succession *succession);
 
 /* Steps of an heir; without one they do nothing. */
-bool succession_is_heir(const struct succession *succession);
 void succession_ready(struct succession *succession);
 void succession_accepting(struct succession *succession);
 void succession_leading(struct succession *succession);

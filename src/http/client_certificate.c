@@ -66,8 +66,7 @@ static void add_fingerprint(struct strbuf *out, const X509 *certificate)
     if (X509_digest(certificate, EVP_sha256(), digest, &size) != 1)
         return;
     strbuf_add_string(out, "X-Client-Cert-Fingerprint: ");
-    for (unsigned i = 0; i < size; i++)
-        strbuf_addf(out, "%02x", digest[i]);
+    strbuf_add_hex(out, digest, size);
     strbuf_add_string(out, "\r\n");
 }
 

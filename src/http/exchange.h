@@ -70,8 +70,6 @@ const struct ip_address *exchange_client(const struct exchange *exchange);
 const char *exchange_client_text(struct exchange *exchange);
 /* Answers with an error instead. `detail` is a sentence. */
 void exchange_refuse(struct exchange *exchange, int status, const char *detail);
-/* The client can no longer be answered: logs the request as cut (at the deadline). */
-void exchange_log_cut(struct exchange *exchange);
 /* For what could not be parsed as a request at all: one that is to be refused. */
 struct exchange *exchange_begin_malformed(struct conn *conn, h2o_req_t *req, int status);
 /* The same, and answers it. */

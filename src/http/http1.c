@@ -182,11 +182,6 @@ void http1_abort(struct conn *conn)
     http1_close(http1_of(conn), false);
 }
 
-bool http1_is_idle(const struct conn *conn)
-{
-    return http1_of(conn)->state == HTTP1_IDLE;
-}
-
 bool http1_is_movable(const struct http1 *h)
 {
     return h->conn->server->taker && h->state == HTTP1_IDLE && !h->conn->stays && !h->sock->ssl &&

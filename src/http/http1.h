@@ -7,8 +7,6 @@
 void http1_start(struct conn *conn);
 /* Closes it at once. */
 void http1_abort(struct conn *conn);
-/* No byte of a request has arrived, and no response is on its way. */
-bool http1_is_idle(const struct conn *conn);
 /* Closes a connection that is idle, has been for so long, and has nothing on its way, to make room. False
  * when it is not so. */
 bool http1_shed(struct conn *conn, usec_t idle);

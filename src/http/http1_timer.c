@@ -13,18 +13,6 @@
  * any rate worth asking for fits into many times. */
 #define LOOK_INTERVAL USEC_PER_SEC
 
-static struct pace_limits body_limits(const struct http1 *h)
-{
-    const struct gateway_config *gateway = server_gateway(h->conn->server);
-    return (struct pace_limits){gateway->body_timeout, gateway->body_min_rate};
-}
-
-static struct pace_limits send_limits(const struct http1 *h)
-{
-    const struct gateway_config *gateway = server_gateway(h->conn->server);
-    return (struct pace_limits){gateway->send_timeout, gateway->send_min_rate};
-}
-
 /* An adopted connection was idle elsewhere already. Never less than an eighth of the timeout, since the
  * client may count from a moment that we do not know. */
 static usec_t idle_limit(const struct http1 *h)
@@ -63,7 +51,7 @@ void http1_set_state(struct http1 *h, enum http1_state state)
         server_timer_start(server, &h->timer, server_gateway(server)->head_timeout);
         break;
     case HTTP1_BODY:
-        limits = body_limits(h);
+        limits = server_body_limits(h->conn->server);
         pace_begin(&h->pace, &limits, server_now(server));
         await_until(h, h->pace.ends_at);
         break;
@@ -80,7 +68,7 @@ void http1_set_state(struct http1 *h, enum http1_state state)
 
 void http1_body_arrives(struct http1 *h, size_t bytes)
 {
-    const struct pace_limits limits = body_limits(h);
+    const struct pace_limits limits = server_body_limits(h->conn->server);
 
     pace_progress(&h->pace, &limits, bytes, server_now(h->conn->server));
     await_until(h, h->pace.ends_at);
@@ -90,7 +78,7 @@ void http1_body_arrives(struct http1 *h, size_t bytes)
 
 void http1_write_begins(struct http1 *h)
 {
-    const usec_t grace = send_limits(h).grace, now = server_now(h->conn->server);
+    const usec_t grace = server_send_limits(h->conn->server).grace, now = server_now(h->conn->server);
 
     if (h->state != HTTP1_ANSWER || grace == USEC_INFINITY)
         return; /* the body's clock runs, or none does */
@@ -108,7 +96,7 @@ void http1_write_ends(struct http1 *h)
     timer_suspend(&h->timer);
     if (!h->is_paced)
         return;
-    const struct pace_limits limits = send_limits(h);
+    const struct pace_limits limits = server_send_limits(h->conn->server);
     h->write_at = server_now(h->conn->server);
     /* The kernel has taken it, so the client has taken something: all there is to go by on a Unix socket,
      * whose queue may be as full as before each time that it is looked at. */
@@ -119,7 +107,7 @@ void http1_write_ends(struct http1 *h)
 /* A write is under way, and has been for a while. */
 static void look_at_client(struct http1 *h)
 {
-    const struct pace_limits limits = send_limits(h);
+    const struct pace_limits limits = server_send_limits(h->conn->server);
     const usec_t now = server_now(h->conn->server);
     const int fd = h2o_socket_get_fd(h->sock);
 
@@ -143,7 +131,7 @@ static void look_at_client(struct http1 *h)
 
 static void body_is_late(struct http1 *h)
 {
-    const struct pace_limits limits = body_limits(h);
+    const struct pace_limits limits = server_body_limits(h->conn->server);
     const bool slow = pace_judge(&h->pace, &limits, server_now(h->conn->server)) == PACE_SLOW;
 
     conn_fault(h->conn, CLIENT_FAULT_BODY_TIMEOUT, slow ? "it came too slowly" : NULL);

@@ -65,9 +65,6 @@ void http2_end(struct http2 *http2, enum http2_error error, const char *reason);
 void http2_reset(struct http2 *http2, h2o_http2_stream_t *stream, enum http2_error error);
 /* One step towards a graceful end: see http2_drain_step(). */
 void http2_drain(struct http2 *http2, usec_t now);
-
-/* The rate that the body of a request is to come at. */
-struct pace_limits http2_body_limits(const struct http2 *http2);
 /* There is a connection to watch, which has just begun. */
 void http2_watch_start(struct http2 *http2, usec_t now);
 

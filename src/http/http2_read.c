@@ -113,7 +113,7 @@ static void settle_ended_streams(struct http2 *http2)
 /* Of the frame that is arriving on this stream so many bytes are here. */
 static void note_bytes(struct http2 *http2, uint32_t stream, size_t size, usec_t now)
 {
-    const struct pace_limits limits = http2_body_limits(http2);
+    const struct pace_limits limits = server_body_limits(http2->conn->server);
     const size_t more = size > http2->counted ? size - http2->counted : 0;
 
     http2_uploads_arrived(&http2->uploads, stream, more, &limits, now);

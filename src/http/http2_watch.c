@@ -51,21 +51,9 @@ static void look_at_socket(struct http2 *http2, usec_t now)
     http2->delivering = waits || (moved && queued > 0);
 }
 
-struct pace_limits http2_body_limits(const struct http2 *http2)
-{
-    const struct gateway_config *gateway = server_gateway(http2->conn->server);
-    return (struct pace_limits){gateway->body_timeout, gateway->body_min_rate};
-}
-
-static struct pace_limits send_limits(const struct http2 *http2)
-{
-    const struct gateway_config *gateway = server_gateway(http2->conn->server);
-    return (struct pace_limits){gateway->send_timeout, gateway->send_min_rate};
-}
-
 static void watch_uploads(struct http2 *http2, usec_t now)
 {
-    const struct pace_limits limits = http2_body_limits(http2);
+    const struct pace_limits limits = server_body_limits(http2->conn->server);
     enum pace_verdict verdict;
     uint32_t id;
 
@@ -85,7 +73,7 @@ static void watch_uploads(struct http2 *http2, usec_t now)
  * the socket is what it waits for, bytes that its host has acknowledged. */
 static bool takes_too_little(struct http2 *http2, usec_t now)
 {
-    const struct pace_limits limits = send_limits(http2);
+    const struct pace_limits limits = server_send_limits(http2->conn->server);
     const uint64_t sent = http2_sent(http2), passed = sent - http2->paced;
     const uint64_t acknowledged = outflow_progress(&http2->outflow, h2o_socket_get_fd(http2->h2o->sock));
     const bool waits = http2->waiting > 0 || is_writing(http2);
@@ -190,7 +178,7 @@ static void on_watch(struct timer *timer)
 void http2_watch_start(struct http2 *http2, usec_t now)
 {
     struct server *server = http2->conn->server;
-    const struct pace_limits limits = send_limits(http2);
+    const struct pace_limits limits = server_send_limits(http2->conn->server);
 
     http2->outflow = outflow_begin(h2o_socket_get_fd(http2->h2o->sock));
     pace_begin(&http2->send_pace, &limits, now);

@@ -1,7 +1,5 @@
 #include "http/rate_limit.h"
 
-#include <sys/random.h>
-
 #include "http/request_field.h"
 #include "http/server_internal.h"
 
@@ -10,8 +8,7 @@ struct rate_limits *rate_limits_new(const struct config *config)
     struct rate_limits *limits = xcalloc(1, sizeof(*limits));
 
     limits->config = config;
-    if (getrandom(&limits->secret, sizeof(limits->secret), 0) != sizeof(limits->secret))
-        abort();
+    siphash_secret_draw(&limits->secret);
     limits->tables = xcalloc(config->n_rate_limits, sizeof(*limits->tables));
     for (size_t i = 0; i < config->n_routes; i++)
         for (size_t j = 0; j < config->routes[i]->n_rate_limits; j++) {
@@ -33,12 +30,9 @@ struct rate_limits *rate_limits_free(struct rate_limits *limits)
     return NULL;
 }
 
-/* Whoever has one IPv6 address has the 2^64 beside it. */
 static struct siphash key_of_client(const struct rate_limits *limits, const struct exchange *exchange)
 {
-    struct ip_address client = *exchange_client(exchange);
-    if (client.family == IP_V6)
-        memset(&client.bytes[8], 0, 8);
+    const struct ip_address client = ip_address_owner(exchange_client(exchange));
     return siphash(&limits->secret, &client, sizeof(client));
 }
 

@@ -4,6 +4,7 @@
 #include "http/conn.h"
 #include "http/exchange.h"
 #include "http/h2o.h"
+#include "http/pace.h"
 #include "http/server.h"
 #include "http/server_upstream.h"
 #include "http/timer.h"
@@ -103,4 +104,17 @@ static inline bool server_ends(const struct server *server, const struct conn *c
 static inline const struct gateway_config *server_gateway(const struct server *server)
 {
     return &server->options.config->gateway;
+}
+
+/* How fast the body of a request is to come, and how fast a response is to be taken. */
+static inline struct pace_limits server_body_limits(const struct server *server)
+{
+    const struct gateway_config *gateway = server_gateway(server);
+    return (struct pace_limits){gateway->body_timeout, gateway->body_min_rate};
+}
+
+static inline struct pace_limits server_send_limits(const struct server *server)
+{
+    const struct gateway_config *gateway = server_gateway(server);
+    return (struct pace_limits){gateway->send_timeout, gateway->send_min_rate};
 }

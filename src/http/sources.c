@@ -1,7 +1,6 @@
 #include "http/sources.h"
 
 #include <pthread.h>
-#include <sys/random.h>
 
 #include "util/siphash.h"
 
@@ -33,8 +32,7 @@ struct sources *sources_new(size_t n_connections)
 {
     struct sources *sources = xcalloc(1, sizeof(*sources));
 
-    if (getrandom(&sources->secret, sizeof(sources->secret), 0) != sizeof(sources->secret))
-        abort();
+    siphash_secret_draw(&sources->secret);
     for (sources->n_buckets = SHARDS; sources->n_buckets < MIN(n_connections, (size_t)BUCKETS_MAX);)
         sources->n_buckets *= 2;
     sources->buckets = xcalloc(sources->n_buckets, sizeof(*sources->buckets));
@@ -59,15 +57,6 @@ struct sources *sources_free(struct sources *sources)
     return NULL;
 }
 
-static struct key key_of(unsigned listener, const struct ip_address *address)
-{
-    struct key key = {*address, listener};
-
-    if (address->family == IP_V6)
-        memset(key.address.bytes + 8, 0, 8);
-    return key;
-}
-
 static pthread_mutex_t *lock_of(struct sources *sources, size_t bucket)
 {
     return &sources->locks[bucket % SHARDS];
@@ -76,7 +65,7 @@ static pthread_mutex_t *lock_of(struct sources *sources, size_t bucket)
 struct source *sources_enter(struct sources *sources, unsigned listener, const struct ip_address *address,
                              size_t max)
 {
-    const struct key key = key_of(listener, address);
+    const struct key key = {ip_address_owner(address), listener};
     const size_t bucket = siphash(&sources->secret, &key, sizeof(key)).words[0] & (sources->n_buckets - 1);
     struct source *source;
 

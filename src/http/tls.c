@@ -185,27 +185,20 @@ usec_t tls_config_expires(const struct tls_config *tls, size_t certificate)
     return tls->certificates[certificate].expires;
 }
 
-/* The identity in hex, as the name of the listener's part in the document. */
-static void format_identity(const struct tls_config *tls, char name[2 * sizeof(tls->identity) + 1])
-{
-    for (size_t i = 0; i < sizeof(tls->identity); i++)
-        snprintf(name + 2 * i, 3, "%02x", tls->identity[i]);
-}
-
 void tls_config_export_keys(struct tls_config *tls, json_t *document)
 {
-    char name[2 * sizeof(tls->identity) + 1];
+    _cleanup_strbuf_ struct strbuf name = STRBUF_INIT;
     if (!tls->tickets)
         return;
-    format_identity(tls, name);
-    json_object_set_new(document, name, tls_tickets_export(tls->tickets));
+    strbuf_add_hex(&name, tls->identity, sizeof(tls->identity));
+    json_object_set_new(document, strbuf_string(&name), tls_tickets_export(tls->tickets));
 }
 
 void tls_config_import_keys(struct tls_config *tls, const json_t *document)
 {
-    char name[2 * sizeof(tls->identity) + 1];
+    _cleanup_strbuf_ struct strbuf name = STRBUF_INIT;
     if (!tls->tickets)
         return;
-    format_identity(tls, name);
-    tls_tickets_import(tls->tickets, json_object_get(document, name));
+    strbuf_add_hex(&name, tls->identity, sizeof(tls->identity));
+    tls_tickets_import(tls->tickets, json_object_get(document, strbuf_string(&name)));
 }

@@ -248,26 +248,3 @@ int bus_query_step(struct bus_query *query, char **ret)
     *ret = xstrdup(state);
     return 1;
 }
-
-int bus_unit_active_state(const char *unit, usec_t timeout, char **ret)
-{
-    const usec_t deadline = usec_add(now_monotonic(), timeout);
-    struct bus_query *query = NULL;
-    int r = bus_query_new(&query, unit);
-    if (r < 0)
-        return r;
-    while ((r = bus_query_step(query, ret)) == 0) {
-        struct pollfd poll_for;
-        usec_t until;
-        bus_query_prepare(query, &poll_for, &until);
-        const usec_t now = now_monotonic();
-        if (now >= deadline) {
-            r = -ETIMEDOUT;
-            break;
-        }
-        const usec_t wait = usec_min(usec_sub(usec_min(until, deadline), now), 60 * USEC_PER_SEC);
-        (void)poll(&poll_for, 1, (int)((wait + USEC_PER_MSEC - 1) / USEC_PER_MSEC));
-    }
-    bus_query_free(query);
-    return r < 0 ? r : 0;
-}

@@ -20,11 +20,8 @@ enum bus_job {
 /* The job that is running for our unit: tells stop from restart. Waits for at most a second. */
 int bus_unit_job(enum bus_job *ret) _warn_unused_;
 
-/* ActiveState of a unit ("active", "activating", "failed" …; "inactive" also for one that does not exist);
- * the caller frees it. */
-int bus_unit_active_state(const char *unit, usec_t timeout, char **ret) _warn_unused_;
-
-/* The same question without waiting, for a loop of the caller's own. */
+/* ActiveState of a unit ("active", "activating", "failed" …; "inactive" also for one that does not exist),
+ * asked without waiting, for a loop of the caller's own. */
 struct bus_query;
 
 int bus_query_new(struct bus_query **ret, const char *unit) _warn_unused_;

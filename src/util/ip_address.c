@@ -65,3 +65,12 @@ const char *ip_address_format(const struct ip_address *address, char ret[IP_ADDR
         snprintf(ret, IP_ADDRESS_TEXT_MAX, "%s", address->family == IP_UNIX ? "unix" : "unknown");
     return ret;
 }
+
+struct ip_address ip_address_owner(const struct ip_address *address)
+{
+    struct ip_address owner = *address;
+
+    if (owner.family == IP_V6)
+        memset(&owner.bytes[8], 0, 8);
+    return owner;
+}

@@ -33,6 +33,10 @@ bool ip_address_parse(struct slice text, struct ip_address *ret);
 /* The address as people write it (RFC 5952), "unix", or "unknown". */
 const char *ip_address_format(const struct ip_address *address, char ret[IP_ADDRESS_TEXT_MAX]);
 
+/* Whom it stands for where somebody is held to a limit: whoever has one IPv6 address has the 2^64 beside it.
+ */
+struct ip_address ip_address_owner(const struct ip_address *address);
+
 static inline bool ip_address_eq(const struct ip_address *a, const struct ip_address *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;

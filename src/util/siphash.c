@@ -1,6 +1,7 @@
 #include "util/siphash.h"
 
 #include <endian.h>
+#include <sys/random.h>
 
 struct sip {
     uint64_t v0, v1, v2, v3;
@@ -67,4 +68,10 @@ struct siphash siphash(const struct siphash_secret *secret, const void *data, si
     s.v1 ^= 0xdd;
     ret.words[1] = finish(&s);
     return ret;
+}
+
+void siphash_secret_draw(struct siphash_secret *ret)
+{
+    if (getrandom(ret, sizeof(*ret), 0) != sizeof(*ret))
+        abort();
 }

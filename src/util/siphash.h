@@ -13,4 +13,7 @@ struct siphash {
     uint64_t words[2];
 };
 
+/* One that nobody can guess. */
+void siphash_secret_draw(struct siphash_secret *ret);
+
 struct siphash siphash(const struct siphash_secret *secret, const void *data, size_t size);

@@ -87,3 +87,14 @@ char *strbuf_steal(struct strbuf *b)
     *b = (struct strbuf)STRBUF_INIT;
     return s;
 }
+
+void strbuf_add_hex(struct strbuf *b, const void *data, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *bytes = data;
+
+    for (size_t i = 0; i < size; i++) {
+        strbuf_add_char(b, digits[bytes[i] >> 4]);
+        strbuf_add_char(b, digits[bytes[i] & 15]);
+    }
+}

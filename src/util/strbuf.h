@@ -26,6 +26,8 @@ char *strbuf_reserve(struct strbuf *b, size_t extra);
 void strbuf_add(struct strbuf *b, const void *data, size_t size);
 void strbuf_add_slice(struct strbuf *b, struct slice s);
 void strbuf_add_string(struct strbuf *b, const char *s);
+/* In lower-case hexadecimal digits. */
+void strbuf_add_hex(struct strbuf *b, const void *data, size_t size);
 void strbuf_add_char(struct strbuf *b, char c);
 void strbuf_addf(struct strbuf *b, const char *format, ...) _printf_(2, 3);
 void strbuf_vaddf(struct strbuf *b, const char *format, va_list args) _printf_(2, 0);
