@@ -179,6 +179,7 @@ static void await_head(struct client *c)
     connection_set_deadline(c->connection, usec_add(now_monotonic(), timeout));
 }
 
+/* The same for what is still to come of a response's body: a target may answer while it reads. */
 static void await_body(struct client *c)
 {
     connection_set_deadline(c->connection,
@@ -322,6 +323,8 @@ static void on_writable(void *owner)
 
     if (c->state == CLIENT_HEAD)
         await_head(c);
+    else if (c->state == CLIENT_BODY && !c->paused)
+        await_body(c);
     int r = send_request(c);
     if (r < 0 && c->state == CLIENT_HEAD) {
         fail(c, CLIENT_SEND_FAILED, -r, NULL);

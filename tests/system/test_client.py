@@ -674,6 +674,22 @@ def test_early_response_of_a_target_that_reads_on(start):
     check(driver.get("body=50000000"), "ok", status=200, body="hello")
 
 
+def test_who_takes_the_request_has_not_stalled(start):
+    """A target that has begun to answer takes the rest of a large body in its own time: that is progress, too."""
+    def play(peer):
+        peer.read_some()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        size = 0
+        while size < 40_000_000 and (data := peer.sock.recv(4_000_000, socket.MSG_WAITALL)):
+            size += len(data)
+            time.sleep(0.1)
+        peer.send(b"0\r\n\r\n")
+        peer.read_to_end()
+
+    driver = start(play, between_ms=500)
+    check(driver.get("body=50000000"), "ok", status=200, body="hello")
+
+
 def test_response_before_closing_on_an_unread_request(start):
     def play(peer):
         peer.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
