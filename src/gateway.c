@@ -312,7 +312,10 @@ static usec_t do_round(struct gateway *gateway)
         wait_for_workers(gateway);
         due = now_monotonic() + ACCEPT_INTERVAL;
     }
-    if (gateway->state == STATE_DRAINING) {
+    const bool is_settled = succession_is_settled(gateway->succession);
+    if (!is_settled)
+        due = usec_min(due, succession_step(gateway->succession, now_monotonic()));
+    if (gateway->state == STATE_DRAINING && is_settled) {
         due = stop_step(&gateway->stop);
         if (due == 0)
             gateway_end(gateway, EXIT_SUCCESS);

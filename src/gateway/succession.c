@@ -8,6 +8,11 @@
 #include "lifecycle/blob.h"
 #include "lifecycle/spawn.h"
 
+/* A reload is answered when nobody is accepted here any more: a worker that hangs is waited for so long, and
+ * looked at so often. */
+#define SETTLE_PATIENCE USEC_PER_SEC
+#define SETTLE_INTERVAL USEC_PER_MSEC
+
 struct succession {
     struct succession_options options;
     struct heir *heir;
@@ -17,6 +22,8 @@ struct succession {
     uint64_t next;             /* the number of the successor that was started last */
     succession_done done;      /* of the reload that is under way */
     void *done_userdata;
+    struct succession_outcome outcome; /* of one that has succeeded and is to be settled */
+    usec_t settle_by;                  /* … by then; USEC_INFINITY: there is none */
 };
 
 static void settle(struct succession *succession, const struct succession_outcome *outcome)
@@ -51,11 +58,27 @@ static void on_replaced(void *userdata)
     succession->handover = handover_new(&handover);
     ancestors_pass_on(succession->ancestors, handover.channel);
 
-    struct succession_outcome outcome = {.generation = succession->next};
-    reload_times(succession->reload, &outcome.times);
-    record_replaced(options->journal, succession->next, reload_pid(succession->reload), &outcome.times);
+    succession->outcome = (struct succession_outcome){.generation = succession->next};
+    succession->settle_by = now_monotonic() + SETTLE_PATIENCE;
+    reload_times(succession->reload, &succession->outcome.times);
+    record_replaced(options->journal, succession->next, reload_pid(succession->reload),
+                    &succession->outcome.times);
     options->on_replaced(options->userdata, succession->next);
-    settle(succession, &outcome);
+}
+
+bool succession_is_settled(const struct succession *succession)
+{
+    return succession->settle_by == USEC_INFINITY;
+}
+
+usec_t succession_step(struct succession *succession, usec_t now)
+{
+    if (crew_look(succession->options.crew)->n_accepting > 0 && now < succession->settle_by)
+        return now + SETTLE_INTERVAL;
+    if (!succession_is_settled(succession))
+        settle(succession, &succession->outcome);
+    succession->settle_by = USEC_INFINITY;
+    return now;
 }
 
 static void on_failed(void *userdata, const char *reason)
@@ -311,6 +334,7 @@ struct succession *succession_new(const struct succession_options *options)
     struct succession *succession = xcalloc(1, sizeof(*succession));
     succession->options = *options;
     succession->heir = options->heir;
+    succession->settle_by = USEC_INFINITY;
     succession->reload = reload_new(&(struct reload_options){
         .loop = options->loop,
         .journal = options->journal,
@@ -343,7 +367,10 @@ struct succession *succession_free(struct succession *succession)
     if (!succession)
         return NULL;
     const char *reason = reload_reason(succession->reload);
-    settle(succession, &(struct succession_outcome){.reason = reason ? reason : "the gateway has ended"});
+    if (!succession_is_settled(succession))
+        settle(succession, &succession->outcome);
+    else
+        settle(succession, &(struct succession_outcome){.reason = reason ? reason : "the gateway has ended"});
     handover_free(succession->handover);
     ancestors_free(succession->ancestors);
     reload_free(succession->reload);

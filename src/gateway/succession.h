@@ -63,10 +63,16 @@ struct succession_outcome {
     struct reload_times times;
 };
 typedef void (*succession_done)(void *userdata, const struct succession_outcome *outcome);
-/* Begins a reload; `done` is called once, at the latest by succession_free(). Or returns a negative errno:
- * nothing was begun, and `error` says why. */
+/* Begins a reload; `done` is called once, at the latest by succession_free(): with a success when whoever
+ * connects from then on meets the successor. Or returns a negative errno: nothing was begun, and `error` says
+ * why. */
 int succession_reload(struct succession *succession, succession_done done, void *userdata,
                       struct strbuf *error) _warn_unused_;
+/* Whether whoever asked for a reload that has succeeded has been answered, or need not be. Until then to be
+ * called: returns when again. The process is not to end before the loop has turned once more, for the answer
+ * to go out. */
+bool succession_is_settled(const struct succession *succession);
+usec_t succession_step(struct succession *succession, usec_t now);
 bool succession_is_reloading(const struct succession *succession);
 /* We are told to stop: a reload that is under way ends. */
 void succession_abort(struct succession *succession, const char *reason);

@@ -52,7 +52,7 @@ def test_a_request_waits_for_its_target(service, path, appear):
 
 def test_the_time_it_waited_is_told_once(service, path, appear):
     """What is held, refused and held again has not waited twice."""
-    gateway = hold(service, path)
+    gateway = hold(service, path, "MaxTries=100")
     began = time.monotonic()
     with send(gateway, "/x") as client:
         wait_held(gateway, 1)

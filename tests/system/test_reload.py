@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -20,6 +21,7 @@ import manager
 
 HELLO = '[Route /hello]\nRespond=200 "hello"\n'
 PEER = pathlib.Path(__file__).with_name("peer.py")
+HOLD_THREADS = pathlib.Path(__file__).with_name("hold_threads.py")
 
 
 def environment(pid):
@@ -132,6 +134,35 @@ def test_configuration_is_taken_up(gateway):
     assert gateway.get("/new").status == 404
     gateway.reload()
     assert gateway.get("/new").text == "new" and gateway.get("/hello").status == 404
+
+
+@contextlib.contextmanager
+def held_workers(pid):
+    """The workers of a process do nothing meanwhile; the rest of it goes on."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    workers = [task.name for task in tasks if (task / "comm").read_text().startswith("worker-")]
+    with subprocess.Popen([HOLD_THREADS, *workers], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert len(workers) == 2 and holder.stdout.readline() == b"held\n"
+        yield
+        holder.stdin.close()
+
+
+def test_answer_means_that_the_old_one_accepts_no_more(gateway):
+    """Whoever connects after it meets the new configuration, however long workers took to hear of it."""
+    gateway.configure('[Route /hello]\nRespond=200 "new"\n')
+    with gateway.connect(1) as operator:
+        with held_workers(gateway.pid):
+            operator.request("POST", "/v1/reload", host="holdfast")
+            gateway.wait_for_line("replaced by generation 2")
+            assert operator.is_quiet(0.2)
+        assert operator.read_response().status == 200
+    assert gateway.get("/hello").text == "new"
+
+
+def test_answer_does_not_wait_for_a_worker_that_hangs(gateway):
+    with held_workers(gateway.pid):
+        assert gateway.admin("POST", "/v1/reload").status == 200
+        assert gateway.get("/hello").text == "hello"
 
 
 def test_threads_may_change(gateway):

@@ -278,7 +278,8 @@ def test_a_limit_makes_clients_wait(service, section, threads):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_idle_connections_make_room(service, threads):
-    """The longest idle goes first; whoever has begun a request stays, and so does who was idle for a moment only."""
+    """The longest idle of a worker goes first, as many as workers want for a place; whoever has begun a request stays,
+    and so does who was idle for a moment only."""
     configure(service, f"Threads={threads}\nMaxConnections=10")
     worker = busy(service)
     idle = []
@@ -291,7 +292,7 @@ def test_idle_connections_make_room(service, threads):
     await_pause(service, "is reached")
     assert late.read_response().status == 200
     gone = [client for client in idle if not client.is_quiet(0.01)]
-    assert len(gone) == 1
+    assert 1 <= len(gone) <= threads
     if threads == 1:
         assert gone == idle[:1]
     assert finish(worker) == 200

@@ -164,15 +164,8 @@ def test_certificate_that_was_replaced(service, certificates, tmp_path):
             assert other.get("/hello").status == 200  # nothing changes before the reload
         service.reload()
         assert client.get("/hello").status == 200
-
-    def is_new():
-        try:
-            with h1.Connection(service.address(), tls=ssl.create_default_context(cadata=new)) as client:
-                return client.get("/hello").status == 200
-        except ssl.SSLCertVerificationError:
-            return False  # for a moment the old process may still accept
-
-    h1.eventually(is_new)
+    with h1.Connection(service.address(), tls=ssl.create_default_context(cadata=new)) as client:
+        assert client.get("/hello").status == 200
 
 
 def test_certificate_that_is_broken_at_a_reload(service, certificates):
