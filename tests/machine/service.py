@@ -4,9 +4,15 @@ import contextlib
 import json
 import select
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 from harness.events import match
 from harness.machine import Inside
+
+sys.path.append(str(Path(__file__).parents[1] / "system"))
+from exposition import Exposition  # noqa: E402: it is the system tests'
 
 APP_PORT = 9000
 APP_CONFIG = f"""
@@ -72,3 +78,16 @@ def wait_ready(machine, generation=None, timeout=20):
 def generation(machine):
     """Of the process that runs now."""
     return json.loads(machine.output("holdfastctl", "status", "--json"))["generation"]
+
+
+def metrics(machine):
+    return Exposition(machine.output("curl", "--silent", "--show-error", "--fail", "--unix-socket",
+                                     "/run/holdfast/admin.sock", "http://holdfast/metrics") + "\n")
+
+
+def wait_until(condition, timeout=20, every=0.05):
+    """For what no event tells."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"still not so after {timeout} s"
+        time.sleep(every)

@@ -109,6 +109,33 @@ def test_a_successor_is_confined_alike(machine):
         assert int(re.search(rf"^{name} (\d+)$", metrics, re.MULTILINE).group(1)) > 0
 
 
+def test_large_bodies_are_in_the_private_folder(machine, app):
+    """A request waits for its app, with a body that is larger than what is kept in memory: in a file without a name, of
+    which nobody else sees anything. The sandbox lets it be written and sent."""
+    backend = app("capp-unix", "blue")
+    machine.write(service.MAIN_CONFIG, "[Listener http]\n")
+    service.configure(machine, "[Gateway]\nBodyMemorySize=64K\n" + APP_CONFIG.format(backend.address))
+    machine.systemctl("start", "holdfast.service")
+    backend.stop()
+    size = 3_000_000
+    machine.run("sh", "-c", f"head -c {size} /dev/urandom >/root/sent")
+
+    def on_disk():
+        return service.metrics(machine).sum("holdfast_request_body_disk_bytes")
+
+    client = machine.start("curl", "--silent", "--show-error", "--fail", "--max-time", "60", "--header", "Expect:",
+                           "--data-binary", "@/root/sent", "--output", "/root/received", "http://localhost/echo")
+    service.wait_until(lambda: service.metrics(machine).sum("holdfast_upstream_held", upstream="app") == 1)
+    assert on_disk() == size
+    files = machine.output("sh", "-c", f"readlink /proc/{machine.main_pid()}/fd/*")
+    assert re.search(r"^/var/tmp/#\d+ \(deleted\)$", files, re.MULTILINE), files
+    assert not in_sandbox(machine, "ls", "-A", "/var/tmp")
+    backend.start()
+    assert client.wait(60) == 0, client.communicate()
+    machine.run("cmp", "/root/sent", "/root/received")
+    service.wait_until(lambda: on_disk() == 0)
+
+
 def test_without_a_network(machine, app, loss_client):
     """The drop-in for apps that all have Unix sockets: clients over TCP are served, over reload and restart."""
     backend = app("capp-unix", "blue")

@@ -10,7 +10,6 @@ import collections
 import contextlib
 import json
 import re
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,9 +19,7 @@ import pytest
 import service
 from harness.events import match
 from harness.table import count, milliseconds, print_table
-
-sys.path.append(str(Path(__file__).parents[1] / "system"))
-from exposition import Exposition  # noqa: E402: it is the system tests'
+from service import metrics, wait_until
 
 CONNECT_TIMEOUT = 2  # seconds, ConnectTimeoutSec='s default
 LOAD = ("--connections=64", "--think=0-50", "--duration=600", "--outcomes=/var/tmp/outcomes")
@@ -50,25 +47,12 @@ def serve(machine, *apps, options="", route=""):
     service.wait_ready(machine)
 
 
-def metrics(machine):
-    return Exposition(machine.output("curl", "--silent", "--show-error", "--fail", "--unix-socket",
-                                     "/run/holdfast/admin.sock", "http://holdfast/metrics") + "\n")
-
-
 def of_app(machine, name):
     return int(metrics(machine).sum("holdfast_upstream_" + name, upstream="app"))
 
 
 def of_target(machine, name, app):
     return int(metrics(machine).sum("holdfast_upstream_" + name, upstream="app", target=app.address))
-
-
-def wait_until(condition, timeout=20, every=0.05):
-    """For what no event tells."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"still not so after {timeout} s"
-        time.sleep(every)
 
 
 class Watcher:
