@@ -59,6 +59,11 @@ def faults(service, kind):
     return metrics.value("holdfast_client_faults_total", listener="http", fault=kind)
 
 
+def open_connections(service):
+    metrics = exposition.Exposition(service.admin("GET", "/metrics").text)
+    return metrics.value("holdfast_connections_counted")
+
+
 @pytest.mark.parametrize(
     "header, client",
     [
@@ -204,6 +209,58 @@ def test_access_goes_by_the_source(service):
                 assert_closed(connection)
     assert faults(service, "denied") == 3
     service.wait_for_line("turned away 192.0.2.1 on listener http: its address is not allowed here")
+
+
+def test_places_go_by_the_source(service):
+    """MaxConnectionsPerSource= is for clients, however many of them come by one proxy."""
+    start(service, listener="MaxConnectionsPerSource=2")
+    with contextlib.ExitStack() as stack:
+        def connect(header):
+            return stack.enter_context(service.connect(before=header))
+
+        first, second = connect(V1), connect(v2())  # the same client
+        assert first.get("/hello").status == second.get("/hello").status == 200
+        assert_closed(connect(V1))
+        service.wait_for_line("turned away 192.0.2.1 on listener http: ")
+        assert faults(service, "connections") == 1
+        assert [connect(v2(f"192.0.2.{n}")).get("/hello").status for n in range(2, 10)] == [200] * 8
+        # The proxy's own looks are not limited.
+        assert [connect(v2(command=0, family=0)).get("/hello").status for _ in range(5)] == [200] * 5
+        first.close()
+        h1.eventually(lambda: open_connections(service) == 14)
+        assert connect(V1).get("/hello").status == 200
+    h1.eventually(lambda: open_connections(service) == 0)
+
+
+def test_many_that_announce_nothing(service):
+    """They cost a place each for HeadTimeoutSec= and nothing else; whoever announces is served meanwhile."""
+    start(service, gateway="Threads=1\nHeadTimeoutSec=2s")
+    with contextlib.ExitStack() as stack:
+        half = [stack.enter_context(service.connect(before=V1[:20])) for _ in range(400)]
+        h1.eventually(lambda: open_connections(service) == 400)
+        for _ in range(50):
+            with service.connect(before=V1) as connection:
+                assert connection.get("/hello").status == 200
+        for connection in half:
+            assert_closed(connection)
+    assert faults(service, "proxy-header") == 400
+    assert open_connections(service) == 0
+    assert 0 < len([line for line in service.lines() if "turned away" in line]) < 100
+
+
+def test_a_flood_of_junk(service):
+    """Each is counted, few are told of one by one, and the others are served as ever."""
+    start(service)
+    for _ in range(20):
+        clients = [service.connect(before=b"PROXY " + b"x" * 200) for _ in range(50)]
+        with service.connect(before=V1) as connection:
+            assert connection.get("/hello").status == 200
+        for client in clients:
+            assert_closed(client)
+            client.close()
+    assert faults(service, "proxy-header") == 1000
+    assert open_connections(service) == 0
+    assert 0 < len([line for line in service.lines() if "turned away" in line]) < 100
 
 
 def test_on_a_unix_socket(service, upstream):
