@@ -9,7 +9,6 @@ import collections
 import json
 import pathlib
 import random
-import socket
 import ssl
 import sys
 import threading

@@ -1,7 +1,6 @@
 """Ends that nobody asked for: a crash, a process that hangs, a configuration that is wrong."""
 
 import contextlib
-import signal
 
 import pytest
 

@@ -5,7 +5,6 @@ gateway, and bystanders who want no more than to be served meanwhile.
 import contextlib
 import dataclasses
 import multiprocessing
-import pathlib
 import socket
 import statistics
 import threading
@@ -14,27 +13,12 @@ import time
 import h1
 import h2
 import manager
+from process import cpu_seconds, resident_bytes
 
 # An attack may cost no more than as many ordinary requests as it has frames. Below this much it is not worth telling.
 CPU_FLOOR = 0.05
 # The machine's own noise: what a bystander may wait at most, whatever he waited before.
 LATENCY_FLOOR = 0.020
-
-
-def cpu_seconds(pid):
-    """What all threads of a process have had, by the scheduler's clock."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
-
-
-def resident_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
 
 
 @dataclasses.dataclass

@@ -332,7 +332,7 @@ def test_ctl_shows_a_real_gateway(proxy):
     lines = result.stdout.splitlines()
     assert lines[0].startswith("holdfast ") and f", generation 1, pid {proxy.pid}, up " in lines[0]
     assert any(line.startswith("/hello\trespond 200\t1\t1\t0\t0\t0\t0\t") for line in lines)
-    assert any(line.startswith(f"http\thttp\t") for line in lines)
+    assert any(line.startswith("http\thttp\t") for line in lines)
 
     assert json.loads(ctl(proxy, "status", "--json").stdout)["pid"] == proxy.pid
     assert ctl(proxy, "health").stdout.startswith("healthy: running, generation 1, up ")

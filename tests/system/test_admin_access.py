@@ -3,12 +3,10 @@
 import json
 import os
 import re
-import socket
 import subprocess
 
 import pytest
 
-import h1
 
 OWN_GROUP = 64711  # which the gateway runs in
 MEMBER, STRANGER = 64712, 64713

@@ -11,6 +11,7 @@ import time
 import pytest
 
 import h1
+from process import resident_bytes
 
 CONNECTIONS, READERS = 64, 48  # gateway/control.c
 STRANGER = 64713
@@ -144,10 +145,6 @@ def test_a_flood_leaves_time_for_checks_and_watchdog(service):
     app.close()
 
 
-def resident(pid):
-    return int(open(f"/proc/{pid}/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
 @pytest.mark.costs
 def test_what_nobody_reads_is_bounded(service):
     """Clients that ask for a long answer and do not read it: from some point on it is a short one that they get."""
@@ -158,7 +155,7 @@ def test_what_nobody_reads_is_bounded(service):
     service.start_ready(timeout=60)
     size = len(service.admin("GET", "/v1/status").body)
     assert size * CONNECTIONS > 2 * 64 * 1024 * 1024, "the answer is too short for this test"
-    before = resident(service.pid)
+    before = resident_bytes(service.pid)
     clients = [service.connect(1, timeout=60) for _ in range(CONNECTIONS - 4)]
     for client in clients:
         client.request("GET", "/v1/status")
@@ -167,7 +164,7 @@ def test_what_nobody_reads_is_bounded(service):
         statuses.append(client.read_head().status)
     assert statuses.count(200) <= 64 * 1024 * 1024 // size + 1
     assert statuses.count(503) >= CONNECTIONS // 4 and set(statuses) == {200, 503}
-    assert resident(service.pid) - before < 2.5 * 64 * 1024 * 1024
+    assert resident_bytes(service.pid) - before < 2.5 * 64 * 1024 * 1024
     assert service.get("/a/" + "x" * 100 + "/7").status == 200
     for client in clients:
         client.close()

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import h1
-from targets import App, configure, metric, records, send, serve, wait_held
+from targets import App, configure, send, serve, wait_held
 
 
 @pytest.fixture

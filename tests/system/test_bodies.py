@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import re
 import resource
 import select
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 
 import h1
 import h2
+from process import forget_peak, resident_bytes
 from targets import App, metric, send, serve
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -111,16 +111,6 @@ def mapped_files(service):
     maps = pathlib.Path(f"/proc/{service.pid}/maps").read_text()
     return [line for line in maps.splitlines()
             if (str(service.directory / "spool") in line or "/h2o." in line) and "/tsan.rodata" not in line]
-
-
-def resident(service, what="VmRSS"):
-    """Bytes of memory that the process has, or has had at most (VmHWM)."""
-    status = pathlib.Path(f"/proc/{service.pid}/status").read_text()
-    return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) * KIB
-
-
-def forget_peak(service):
-    pathlib.Path(f"/proc/{service.pid}/clear_refs").write_text("5")
 
 
 def assert_clean(service, spool):
@@ -240,10 +230,10 @@ def test_a_large_http2_upload_passes_through_its_windows(gateway, app, spool):
     size = 40 * MIB
     data = body_of(size)
     with h2.Connection(gateway.address(), timeout=60) as client:
-        before = resident(gateway)
+        before = resident_bytes(gateway.pid)
         stream = client.request("POST", "/x", body=data)
         app.wait(1, 60)
-        assert resident(gateway, "VmHWM") - before < 8 * MIB
+        assert resident_bytes(gateway.pid, "VmHWM") - before < 8 * MIB
         assert metric(gateway, "request_body_disk_bytes") == size
         assert not mapped_files(gateway)
         app.open()
@@ -497,8 +487,8 @@ def test_memory_stays_bounded_with_many_large_uploads(service, spool):
     n, size = 32, 8 * MIB
     serve(service, [f"unix:{path}"], "HoldMaxSize=infinity\nHoldSec=1min", gateway=gateway_options())
     data = body_of(size)
-    before = resident(service)
-    forget_peak(service)
+    before = resident_bytes(service.pid)
+    forget_peak(service.pid)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(service.connect(timeout=60)) for _ in range(n)]
         for client in clients:
@@ -508,7 +498,7 @@ def test_memory_stays_bounded_with_many_large_uploads(service, spool):
         for client in clients:
             assert client.read_response().body == digest(data)
         late.close()
-    assert resident(service, "VmHWM") - before < n * MEMORY + 16 * MIB
+    assert resident_bytes(service.pid, "VmHWM") - before < n * MEMORY + 16 * MIB
     assert_clean(service, spool)
 
 
@@ -528,12 +518,12 @@ def test_a_response_that_is_not_read_is_not_piled_up(service, protocol):
     app = App(service.directory / "app.sock", answer=pour)
     serve(service, [app.target])
     client = h2.Connection(service.address(), window_updates=False) if protocol == "http/2" else service.connect()
-    before = resident(service)
+    before = resident_bytes(service.pid)
     client.request("GET", "/x")
     app.wait(1)
     h1.eventually(lambda: settled(lambda: sent[0]))
     assert sent[0] < 16 * MIB
-    assert resident(service, "VmHWM") - before < 8 * MIB
+    assert resident_bytes(service.pid, "VmHWM") - before < 8 * MIB
     client.close()
     app.close()
 

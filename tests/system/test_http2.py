@@ -1,14 +1,13 @@
 """HTTP/2 towards clients, with prior knowledge and by ALPN, and its drain."""
 
 import os
-import resource
 import signal
 import time
 
 import pytest
 
-import h1
 import h2
+from process import cpu_seconds
 
 ROUTES = '[Route /hello]\nRespond=200 "hello"\n[Route /small]\nMaxBodySize=10\nRespond=200 "small"\n[Route /app/*rest]\nUpstream=app\n'
 
@@ -146,11 +145,6 @@ def test_an_upload_in_progress_finishes(gateway):
         assert client.read_response(stream).status == 200
         client.read_to_close()
     assert gateway.wait() == 0
-
-
-def cpu_seconds(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_header_block_that_does_not_end_cannot_spin_a_drain(gateway, upstream):

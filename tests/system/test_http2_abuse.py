@@ -13,6 +13,7 @@ import h1
 import h2
 import targets
 import tls_peer
+from process import resident_bytes
 
 ROUTES = '[Route /hello]\nRespond=200 "hello"\n[Route /app/*rest]\nUpstream=app\n'
 BUDGET = 200  # of streams that may end early at once
@@ -174,7 +175,7 @@ def test_a_bomb_in_a_header_block_takes_little_memory(gateway, app):
     """4 KB in the table, then one byte for each field that is a copy of it: 16 KB would become 64 MB, on each stream."""
     with connect(gateway) as client:
         client.get("/hello")
-        before = abuse.resident_bytes(gateway.pid)
+        before = resident_bytes(gateway.pid)
         indexed = b"\x40\x01a" + h2.encode_integer(3900, 7) + b"b" * 3900
         client.streams.update((stream, h2.Stream()) for stream in range(101, 300, 2))
         client.send_frame(h2.HEADERS, 5, 101, head() + indexed)
@@ -182,7 +183,7 @@ def test_a_bomb_in_a_header_block_takes_little_memory(gateway, app):
             client.send_frame(h2.HEADERS, 5, stream, head() + b"\xbe" * 390)
         for stream in range(103, 300, 2):
             assert client.read_response(stream).status == 431
-    assert abuse.resident_bytes(gateway.pid) - before < 24 << 20
+    assert resident_bytes(gateway.pid) - before < 24 << 20
     assert app.count <= 1
 
 
@@ -201,11 +202,11 @@ def big(service):
 def test_a_window_that_stays_closed_ends_its_stream(start, big):
     gateway = start("SendTimeoutSec=2s", routes=big)
     with connect(gateway, settings=[(h2.INITIAL_WINDOW_SIZE, 0)]) as client:
-        before = abuse.resident_bytes(gateway.pid)
+        before = resident_bytes(gateway.pid)
         streams = [client.request("GET", "/files/big") for _ in range(50)]
         client.send_ping()
         client.read_until(lambda: client.pings)
-        memory = abuse.resident_bytes(gateway.pid) - before
+        memory = resident_bytes(gateway.pid) - before
         for stream in streams:
             assert client.read_response(stream).reset == h2.CANCEL
         print(f"{memory / 50:.0f} bytes for each stream that waits")
@@ -234,11 +235,11 @@ def test_a_client_that_never_reads_is_ended(start, big):
     gateway = start("SendTimeoutSec=2s", routes=big)
     with connect(gateway, settings=[(h2.INITIAL_WINDOW_SIZE, 2**31 - 1)]) as client:
         client.send(window_update(0, 2**31 - 65536 - 1))
-        before = abuse.resident_bytes(gateway.pid)
+        before = resident_bytes(gateway.pid)
         for _ in range(90):
             client.request("GET", "/files/big")
         gateway.wait_for_line("turned away .*: it did not take a response")
-        assert abuse.resident_bytes(gateway.pid) - before < 24 << 20
+        assert resident_bytes(gateway.pid) - before < 24 << 20
         h1.eventually(lambda: gateway.get("/hello").status == 200)
 
 
@@ -246,12 +247,12 @@ def test_a_flood_whose_answers_are_not_read_fills_no_memory(gateway):
     """Behind the window of the socket nothing is read, so nothing more is answered."""
     with connect(gateway) as client:
         client.sock.settimeout(3)
-        before = abuse.resident_bytes(gateway.pid)
+        before = resident_bytes(gateway.pid)
         with pytest.raises(OSError):
             for _ in range(2000):  # 34 MB at most
                 client.send(frame(h2.PING, 0, 0, b"12345678") * 1000)
         gateway.wait_for_line("turned away .*to no purpose")
-        assert abuse.resident_bytes(gateway.pid) - before < 16 << 20
+        assert resident_bytes(gateway.pid) - before < 16 << 20
 
 
 @pytest.mark.parametrize("revive", ["WINDOW_UPDATE", "SETTINGS"])

@@ -6,7 +6,6 @@ import struct
 import pytest
 
 import h2
-import targets
 
 BODY = b"hello"
 

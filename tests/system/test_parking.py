@@ -4,7 +4,6 @@ as at a stop. What is in the store may come from anybody."""
 import array
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
 import pathlib

@@ -138,10 +138,11 @@ def test_answers_arrive_whole(proxy, upstream, size, framing):
 
 @pytest.mark.parametrize("status", [404, 500, 503])
 def test_a_chunked_error_keeps_the_connection(proxy, upstream, status):
+    app = None
     with proxy.connect() as client:
         for _ in range(2):
             client.request("GET", "/x")
-            app = upstream.accept() if _ == 0 else app
+            app = app or upstream.accept()
             app.read_request()
             app.send(b"HTTP/1.1 %d Oh\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n" % status)
             response = client.read_response()

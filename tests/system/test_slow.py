@@ -2,7 +2,6 @@
 told in the journal. Who is slow but honest is served to the end."""
 
 import itertools
-import os
 import socket
 import ssl
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 import exposition
 import h1
 import manager
+from process import cpu_seconds
 
 HELLO = '[Route /hello]\nRespond=200 "hello"\n'
 LARGE = 8 * 1024 * 1024  # more than the kernel buffers on the way take
@@ -243,11 +243,6 @@ def finish(client):
     return client.read_response().status
 
 
-def cpu_seconds(service):
-    fields = open(f"/proc/{service.pid}/stat").read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("section", ["gateway", "listener"])
 def test_a_limit_makes_clients_wait(service, section, threads):
@@ -264,10 +259,10 @@ def test_a_limit_makes_clients_wait(service, section, threads):
     await_counted(service, 5)
     waiting = [busy(service) for _ in range(8)]
     await_pause(service, "is reached")
-    before = cpu_seconds(service)
+    before = cpu_seconds(service.pid)
     assert all(client.is_quiet(0.05) for client in waiting)
     time.sleep(0.6)
-    assert cpu_seconds(service) - before < 0.1, "it is busy with waiting"
+    assert cpu_seconds(service.pid) - before < 0.1, "it is busy with waiting"
     assert counted(service) == 5
     for client in holders + waiting:
         assert finish(client) == 200
@@ -334,13 +329,13 @@ def test_without_descriptors(service):
     service.start_ready(descriptors=128)
     clients = [busy(service) for _ in range(200)]
     await_pause(service, "no descriptor")
-    before, asked = cpu_seconds(service), 0
+    before, asked = cpu_seconds(service.pid), 0
     end = time.monotonic() + 1
     while time.monotonic() < end:
         assert service.admin("GET", "/livez").status == 200
         asked += 1
         time.sleep(0.1)
-    assert cpu_seconds(service) - before < 0.3, "it is busy with waiting"
+    assert cpu_seconds(service.pid) - before < 0.3, "it is busy with waiting"
     assert 0 < counted(service) < 200
     for client in clients:
         assert finish(client) == 200

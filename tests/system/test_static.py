@@ -10,6 +10,7 @@ import pytest
 
 import h1
 import h2
+from process import resident_bytes
 
 SMALL = b"<p>small</p>\n"
 LARGE = os.urandom(3 * 65536 + 17)
@@ -594,17 +595,13 @@ def test_a_slow_reader_costs_no_memory(site, start):
     os.truncate(file, HUGE_SIZE)
     gateway = start()
 
-    def resident():
-        with open(f"/proc/{gateway.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
     gateway.get("/none")
-    before = resident()
+    before = resident_bytes(gateway.pid)
     connections = [gateway.connect() for _ in range(8)]
     for connection in connections:
         connection.request("GET", "/huge.bin")
         assert connection.read_head().status == 200
-    assert resident() - before < 16 << 20
+    assert resident_bytes(gateway.pid) - before < 16 << 20
     assert len(connections[0].read_exactly(HUGE_SIZE)) == HUGE_SIZE
     for connection in connections:
         connection.close()

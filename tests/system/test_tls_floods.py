@@ -9,13 +9,8 @@ import struct
 import pytest
 
 import h1
+from process import cpu_seconds
 from tls_peer import client_context, faults, handshake, start
-
-
-def cpu_of(service):
-    with open(f"/proc/{service.pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def still_serves(service):
@@ -61,7 +56,7 @@ FLOODS = {
 def test_floods_before_the_handshake(service, tmp_path, name):
     """Each ends at once, with no time to speak of spent on it."""
     start(service, tmp_path)
-    before = cpu_of(service)
+    before = cpu_seconds(service.pid)
     for _ in range(5):
         with socket.create_connection(service.address(), 10) as sock:
             try:
@@ -70,7 +65,7 @@ def test_floods_before_the_handshake(service, tmp_path, name):
                     pass
             except (ConnectionError, BrokenPipeError):
                 pass
-    assert cpu_of(service) - before < 0.5
+    assert cpu_seconds(service.pid) - before < 0.5
     assert faults(service, "handshake-failed") == 5
     assert still_serves(service)
 
@@ -90,10 +85,10 @@ def test_hello_in_pieces(service, tmp_path, size, piece):
 
 def test_many_names(service, tmp_path):
     start(service, tmp_path)
-    before = cpu_of(service)
+    before = cpu_seconds(service.pid)
     for i in range(100):
         handshake(service, client_context(), f"host-{i}." + "a" * 60 + ".example")
-    assert cpu_of(service) - before < 3  # as handshakes take it, and no more
+    assert cpu_seconds(service.pid) - before < 3  # as handshakes take it, and no more
 
 
 class Libssl:
@@ -143,7 +138,7 @@ def test_new_keys_now_and_then(service, tmp_path, both):
 def test_new_keys_all_the_time(service, tmp_path, both):
     start(service, tmp_path)
     client = Libssl(service.address())
-    before = cpu_of(service)
+    before = cpu_seconds(service.pid)
     for _ in range(2000):
         if not client.update_keys(both):
             break
@@ -152,5 +147,5 @@ def test_new_keys_all_the_time(service, tmp_path, both):
     if not both:  # otherwise libh2o ends it at the second, since there is an answer to be written while it reads
         service.wait_for_line("it wants new TLS keys all the time")
         assert faults(service, "key-updates") == 1
-    assert cpu_of(service) - before < 0.5
+    assert cpu_seconds(service.pid) - before < 0.5
     assert still_serves(service)

@@ -71,8 +71,8 @@ class Watch:
 
 @pytest.fixture
 def bus():
-    with dbus.Bus() as bus:
-        yield bus
+    with dbus.Bus() as running:
+        yield running
 
 
 @pytest.fixture

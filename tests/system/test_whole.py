@@ -6,13 +6,12 @@ $HOLDFAST_FUZZ_INPUTS says how many [5000], $HOLDFAST_FUZZ_SEED which [1]. What 
 """
 
 import os
-import pathlib
-import re
 import signal
 import subprocess
 
 import h1
 import manager
+from process import resident_bytes
 
 BUILD = manager.find_holdfastd().parent
 WHOLE = BUILD / "tests/fuzz/whole/whole"
@@ -79,8 +78,7 @@ class Usage:
 
     def __init__(self, pid):
         self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
-        status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        self.memory = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) << 10
+        self.memory = resident_bytes(pid)
 
 
 def start(service):
