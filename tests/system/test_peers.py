@@ -5,14 +5,17 @@ nothing else."""
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import socket
+import sys
 
 import pytest
 
 import exposition
 import h1
+import manager
 import peer
 
 HELLO = '[Route /hello]\nRespond=200 "hello"\n'
@@ -217,12 +220,12 @@ def predecessor(service):
     service.listen("http", "tcp4")
     service.listen("admin")
     service.allow(".*")
-    service.configure(HELLO, gateway="Threads=2\nReloadTimeoutSec=3s\nDrainSec=2s")
+    service.configure(HELLO, gateway=f"Threads=2\nReloadTimeoutSec={int(3 * manager.PATIENCE)}s\nDrainSec=2s")
     service.start_ready()
 
     def install(*arguments):
         path = service.directory / "new"
-        path.write_text("#!/bin/sh\nexec python3 " + " ".join(f"'{a}'" for a in (PEER, *arguments)) + "\n")
+        path.write_text("#!/bin/sh\nexec " + shlex.join(map(str, (sys.executable, PEER, *arguments))) + "\n")
         path.chmod(0o755)
         path.rename(service.binary)
 

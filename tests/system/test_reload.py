@@ -20,6 +20,7 @@ import manager
 
 HELLO = '[Route /hello]\nRespond=200 "hello"\n'
 PEER = pathlib.Path(__file__).with_name("peer.py")
+TIMEOUT = f"{int(2 * manager.PATIENCE)}s"
 HOLD_THREADS = pathlib.Path(__file__).with_name("hold_threads.py")
 
 
@@ -54,7 +55,7 @@ def copied(service):
     shutil.copy(service.original, service.binary)
     service.listen("http")
     service.listen("admin")
-    service.configure(HELLO, gateway="Threads=2\nReloadTimeoutSec=2s")
+    service.configure(HELLO, gateway=f"Threads=2\nReloadTimeoutSec={TIMEOUT}")
     return service.start_ready()
 
 
@@ -270,7 +271,7 @@ def living_children(service):
 
 
 def mended(service, text=HELLO):
-    service.configure(text, gateway="Threads=2\nReloadTimeoutSec=2s")
+    service.configure(text, gateway=f"Threads=2\nReloadTimeoutSec={TIMEOUT}")
     service.reload()
     assert service.get("/hello").text == "hello"
 
@@ -321,8 +322,8 @@ def test_section_without_socket(copied):
 @pytest.mark.parametrize("script, reason", [
     ("#!/bin/sh\nkill -SEGV $$\n", "ended without a word while it started"),
     ("#!/bin/sh\nexit 0\n", "ended without a word while it started"),
-    ("#!/bin/sh\nexec sleep 1000\n", "was not ready within 2s (ReloadTimeoutSec=)"),
-    ("#!/bin/sh\nkill -STOP $$\n", "was not ready within 2s (ReloadTimeoutSec=)"),
+    ("#!/bin/sh\nexec sleep 1000\n", f"was not ready within {TIMEOUT} (ReloadTimeoutSec=)"),
+    ("#!/bin/sh\nkill -STOP $$\n", f"was not ready within {TIMEOUT} (ReloadTimeoutSec=)"),
     ("no program\n", "Exec format error"),
 ])
 def test_executable_is_broken(copied, script, reason):
@@ -375,7 +376,7 @@ def test_successor_dies_on_its_way(copied, script):
 def test_successor_hangs_on_its_way(copied, script):
     with nothing_changes(copied):
         install(copied, f"#!/bin/sh\nexec python3 {PEER} '{script}'\n")
-        assert "within 2s" in copied.reload_fails()
+        assert f"within {TIMEOUT}" in copied.reload_fails()
     reinstall(copied)
     mended(copied)
 
