@@ -211,6 +211,16 @@ static void on_done(void *userdata, const struct client_outcome *outcome)
 static const struct client_callbacks callbacks = {proxy_on_informational, proxy_on_head, proxy_on_body,
                                                   on_done};
 
+/* Whether another may be asked what was sent to this one: on_done() must not find that it may not. */
+static bool may_repeat(const struct proxy *proxy)
+{
+    const usec_t now = now_monotonic();
+
+    return proxy->repeatable && !client_is_answered(proxy->client) &&
+           proxy->sent + 1 < proxy->exchange->upstream->max_tries &&
+           budget_next(&proxy->upstream->budget, now) <= now;
+}
+
 static void on_try_timeout(struct timer *timer)
 {
     struct proxy *proxy = container_of(timer, struct proxy, try_timer);
@@ -219,8 +229,7 @@ static void on_try_timeout(struct timer *timer)
     if (!proxy->client)
         return;
     /* What cannot be asked again elsewhere has all the time that is left. */
-    const bool may_repeat = proxy->repeatable && proxy->sent + 1 < proxy->exchange->upstream->max_tries;
-    if ((client_has_sent(proxy->client) && !may_repeat) ||
+    if ((client_has_sent(proxy->client) && !may_repeat(proxy)) ||
         !server_upstream_has_other(proxy->upstream, &proxy->choice)) {
         server_timer_start(proxy->exchange->server, &proxy->try_timer,
                            proxy->exchange->upstream->try_timeout);

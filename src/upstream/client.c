@@ -672,6 +672,11 @@ bool client_has_sent(const struct client *c)
     return c->written > 0;
 }
 
+bool client_is_answered(const struct client *c)
+{
+    return c->outcome.response_began;
+}
+
 void client_cancel(struct client *c)
 {
     client_free(c);

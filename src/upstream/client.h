@@ -142,6 +142,8 @@ void client_continue(struct client *client);
 bool client_is_reused(const struct client *client);
 /* Whether the kernel has taken anything of the request. */
 bool client_has_sent(const struct client *client);
+/* Whether anything of a response, also an interim one, has come. */
+bool client_is_answered(const struct client *client);
 /* Ends the exchange at once: its connection is closed, no callback follows. What a callback was given is not
  * valid any more, also within that callback. */
 void client_cancel(struct client *client);

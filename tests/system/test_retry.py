@@ -206,6 +206,30 @@ def test_try_timeout_leaves_what_may_not(service, upstream, other):
         assert client.read_response().body == b"at last"
 
 
+@pytest.mark.parametrize("part", [b"HTTP/1.1 2", b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 2"])
+def test_try_timeout_leaves_what_was_answered_in_part(service, upstream, other, part):
+    gateway = serve(service, [upstream.target, other.target], "TryTimeoutSec=100ms")
+    with send(gateway, "/x") as client:
+        first, _, elsewhere = expect_either(upstream, other)
+        first.send(part)
+        assert elsewhere.is_quiet(0.4)
+        first.send(b"00 OK\r\nContent-Length: 7\r\n\r\nat last")
+        response = client.read_response()
+        while response.status == 103:
+            response = client.read_response()
+        assert response.body == b"at last"
+
+
+def test_try_timeout_leaves_what_is_beyond_the_budget(service, upstream, other):
+    """What could not go elsewhere keeps the target that it has."""
+    gateway = serve(service, [upstream.target, other.target], "TryTimeoutSec=100ms\nRetryBudget=1\nRetryMinimum=0\nHoldSec=0")
+    with send(gateway, "/x") as client:
+        first, _, elsewhere = expect_either(upstream, other)
+        assert elsewhere.is_quiet(0.4)
+        first.respond(200, b"at last")
+        assert client.read_response().body == b"at last"
+
+
 def test_try_timeout_where_there_is_no_other(service, upstream):
     gateway = serve(service, [upstream.target], "TryTimeoutSec=100ms")
     with send(gateway, "/x") as client:
