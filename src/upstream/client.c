@@ -326,7 +326,10 @@ static void on_writable(void *owner)
     else if (c->state == CLIENT_BODY && !c->paused)
         await_body(c);
     int r = send_request(c);
-    if (r < 0 && c->state == CLIENT_HEAD) {
+    if (r == 0)
+        return;
+    c->write_error = -r;
+    if (c->state == CLIENT_HEAD) {
         fail(c, CLIENT_SEND_FAILED, -r, NULL);
         pump(c);
     }
@@ -462,6 +465,10 @@ static bool take_heads(struct client *c)
 /* No more is to come: end of file, or an error. */
 static void take_end(struct client *c, int error)
 {
+    /* The kernel tells an error once: when a write has heard of it, what is read is an end of file. EPIPE
+     * only follows an end that reading tells as well. */
+    if (error == 0 && c->write_error != EPIPE)
+        error = c->write_error;
     if (c->state == CLIENT_BODY) {
         if (c->framing == RESPONSE_UNTIL_CLOSE && error == 0)
             succeed(c);

@@ -703,6 +703,19 @@ def test_response_before_closing_on_an_unread_request(start):
         assert outcome["error"] in ("ok", "send_failed", "closed_early"), outcome
 
 
+def test_a_reset_over_the_request_is_no_end_of_the_response(start):
+    """What only the end of the connection delimits is not whole, also when it is a write that meets the reset."""
+    def play(peer):
+        peer.read_some()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 400_000)
+        time.sleep(0.1)  # by then, nothing of it is read any more: the caller holds a piece
+        peer.read_some()
+        peer.close()
+
+    driver = start(play)
+    check(driver.get("body=50000000 hold_ms=300"), "truncated", status=200, final=False)
+
+
 @pytest.mark.parametrize("then", [Peer.close, Peer.reset])
 def test_closed_while_sending(start, then):
     def play(peer):
