@@ -1,11 +1,14 @@
 #include "http/tunnel.h"
 
+#include "http/outflow.h"
 #include "http/server_internal.h"
 
 struct side {
     struct tunnel *tunnel;
     h2o_socket_t *sock;
-    bool ended; /* it will send nothing more */
+    struct outflow outflow; /* what it takes, since it was looked at first */
+    bool is_watched;        /* … which it was */
+    bool ended;             /* it will send nothing more */
 };
 
 struct tunnel {
@@ -44,9 +47,31 @@ static void end(struct tunnel *tunnel)
     h2o_socket_close(client);
 }
 
+/* Whether it has something to take, and does. The first look cannot tell, and costs nothing before it: so who
+ * takes nothing has up to twice the time. */
+static bool takes(struct side *side)
+{
+    const int fd = h2o_socket_get_fd(side->sock);
+
+    if (outflow_is_over(fd))
+        return false;
+    if (side->is_watched)
+        return outflow_progress(&side->outflow, fd) > 0;
+    side->outflow = outflow_begin(fd);
+    side->is_watched = true;
+    return true;
+}
+
 static void on_timeout(struct timer *timer)
 {
-    end(container_of(timer, struct tunnel, timer));
+    struct tunnel *tunnel = container_of(timer, struct tunnel, timer);
+    const bool client_takes = takes(&tunnel->client), upstream_takes = takes(&tunnel->upstream);
+
+    /* What was passed on at once may be much to take for who is slow. */
+    if (client_takes || upstream_takes)
+        server_timer_start(tunnel->conn->server, &tunnel->timer, tunnel->idle);
+    else
+        end(tunnel);
 }
 
 static void on_written(h2o_socket_t *sock, const char *error)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import selectors
+import socket
 import threading
 import time
 
@@ -250,6 +251,55 @@ def test_websocket(proxy, upstream):
             assert client.read_exactly(size) == data[::-1]
         app.close()
         client.assert_closed()
+
+
+@pytest.fixture
+def tunnel(service):
+    """Both ends of a tunnel over TCP that may be idle for 300 ms."""
+    app = h1.Upstream()
+    service.listen("http", "tcp4")
+    service.configure(f"[Upstream app]\nTarget={app.target}\nBetweenBytesTimeoutSec=300ms\n[Route /*rest]\nUpstream=app\n")
+    service.start_ready()
+    with service.connect() as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.request("GET", "/ws", [("Connection", "Upgrade"), ("Upgrade", "test")])
+        connection, _ = app.expect()
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: Upgrade\r\n\r\n")
+        assert client.read_head().status == 101
+        yield client, connection
+    app.close()
+
+
+def test_an_idle_tunnel_ends(tunnel):
+    client, app = tunnel
+    began = time.monotonic()
+    for _ in range(4):
+        app.send(b"x")
+        assert client.read_exactly(1) == b"x"
+        time.sleep(0.15)
+    client.assert_closed()
+    app.assert_closed()
+    assert 0.7 < time.monotonic() - began < 5
+
+
+def test_a_tunnel_to_a_slow_reader_is_not_idle(tunnel):
+    """What was read of one side at once may take the other long: while it moves, nothing is idle."""
+    client, app = tunnel
+    size = 16_000_000
+    sender = threading.Thread(target=app.send, args=[bytes(size)])
+    sender.start()
+    for _ in range(size // 200_000):
+        client.read_exactly(200_000)
+        time.sleep(0.05)
+    sender.join()
+
+
+def test_a_tunnel_to_nobody_who_reads_ends(tunnel):
+    client, app = tunnel
+    with pytest.raises(ConnectionError):
+        while True:
+            app.send(bytes(1_000_000))
+    client.close()
 
 
 def test_an_upgrade_nobody_asked_for_is_a_bad_answer(proxy, upstream):
