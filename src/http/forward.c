@@ -132,6 +132,12 @@ static struct slice append(h2o_mem_pool_t *pool, struct slice list, struct slice
     return slice_make(value, list.size + element.size);
 }
 
+/* Two lists of the same field's as one. */
+static struct slice join(h2o_mem_pool_t *pool, struct slice list, struct slice more)
+{
+    return append(pool, append(pool, list, SLICE_LITERAL(",")), more);
+}
+
 /* The sender itself is added to what it says of others, if it is believed; otherwise it stands alone. */
 static struct client_told client_told(struct exchange *exchange)
 {
@@ -248,8 +254,9 @@ void forward_response_headers(struct exchange *exchange, const struct client_res
     size_t bytes = 0;
 
     for (size_t i = 0; i < response->n_headers; i++) {
+        const struct slice value = response->headers[i].value;
         if (slice_caseeq(response->headers[i].name, SLICE_LITERAL("connection")))
-            connection = response->headers[i].value;
+            connection = connection.size ? join(&req->pool, connection, value) : value;
         bytes += 2 * response->headers[i].name.size + response->headers[i].value.size + sizeof(h2o_iovec_t);
     }
     h2o_vector_reserve(&req->pool, &req->res.headers, req->res.headers.size + response->n_headers + 2);

@@ -76,6 +76,13 @@ def test_fields_of_the_connection_end_here(proxy, upstream):
     assert request.headers.get("X-Kept") == "1"
 
 
+def test_what_the_app_says_for_one_connection_ends_there(proxy, upstream):
+    """Connection may come in several fields."""
+    fields = [("Connection", "X-One"), ("X-One", "1"), ("Connection", "keep-alive, X-Two"), ("X-Two", "2"), ("X-Kept", "3")]
+    _, response, _ = exchange(proxy, upstream, fields=fields)
+    assert [response.headers.get(name) for name in ("Connection", "X-One", "X-Two", "X-Kept")] == [None, None, None, "3"]
+
+
 def test_one_request_id_for_all(proxy, upstream):
     request, response, _ = exchange(proxy, upstream)
     assert request.headers.get("X-Request-ID") == response.headers.get("X-Request-ID")
