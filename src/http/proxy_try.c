@@ -334,9 +334,13 @@ static void on_request_timeout(struct timer *timer)
         fail(proxy, 503, "The service behind this address was not there in time.");
         return;
     }
+    const usec_t now = now_monotonic();
     client_abandon(TAKE_PTR(proxy->client), &outcome);
     outcome.error = CLIENT_FIRST_BYTE_TIMEOUT;
-    end_try(proxy, &outcome, now_monotonic());
+    /* Who got it when most of the time was spent, by waiting or by others, is not to blame. */
+    if (outcome.duration < proxy->exchange->route->request_timeout / 2)
+        give_back(proxy, VERDICT_NONE, NULL, now);
+    end_try(proxy, &outcome, now);
     proxy->failure = outcome;
     proxy->untold = true;
     fail_with(proxy, &outcome);

@@ -345,6 +345,22 @@ def test_request_timeout_of_what_may_not_be_repeated(service, upstream):
         app.assert_closed()
 
 
+@pytest.mark.parametrize("waits, to_blame", [(0.7, 0), (0.1, 1)])
+def test_who_got_it_late_is_not_to_blame(service, upstream, waits, to_blame):
+    """An app that has just come back would be down again for requests whose time is almost over."""
+    gateway = serve(service, [upstream.target], "MaxFailures=1", route="RequestTimeoutSec=1s")
+    assert gateway.admin("POST", "/v1/upstreams/pause?upstream=app").status < 300
+    with send(gateway, "/x") as client:
+        wait_held(gateway, 1)
+        time.sleep(waits)
+        assert gateway.admin("POST", "/v1/upstreams/resume?upstream=app").status < 300
+        app, _ = upstream.expect()
+        assert client.read_response().status == 504
+        app.assert_closed()
+    gateway.wait_for_line("warning: upstream app, target .*: no response in time")
+    assert records(gateway, "is down") == to_blame
+
+
 def test_request_timeout_ends_with_the_head(service, upstream):
     gateway = serve(service, [upstream.target], route="RequestTimeoutSec=150ms")
     with send(gateway, "/x") as client:
