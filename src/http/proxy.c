@@ -22,6 +22,7 @@ static void send_piece(struct proxy *proxy, struct slice data, bool final)
 
     proxy->sending = !final;
     proxy->ended = final;
+    proxy->sent_at = server_now(proxy->exchange->server);
     h2o_send(proxy->exchange->req, &buf, data.size ? 1 : 0,
              final ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
@@ -37,6 +38,8 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
     struct proxy *proxy = (struct proxy *)generator;
 
     proxy->sending = false;
+    proxy->client_time += usec_sub(server_now(proxy->exchange->server), proxy->sent_at);
+    proxy->sent_at = 0;
     if (proxy->broken) {
         h2o_send(req, NULL, 0, H2O_SEND_STATE_ERROR);
     } else if (proxy->waiting.present) {

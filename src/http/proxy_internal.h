@@ -34,6 +34,8 @@ struct proxy {
     /* towards the client: proxy.c */
     bool response_started; /* the client's response has its head */
     bool sending;          /* an h2o_send() has not been proceeded yet */
+    usec_t sent_at;        /* what the client has yet to take; 0: nothing */
+    usec_t client_time;    /* spent on what it has taken */
     bool piece_out;        /* a body piece is the client's to take */
     bool ended;            /* the final piece was sent */
     bool broken;           /* the target broke off: so must the response, at the next proceed */

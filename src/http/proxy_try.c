@@ -63,10 +63,12 @@ static void give_back(struct proxy *proxy, enum verdict verdict, const char *rea
     if (!proxy->placed)
         return;
     proxy->placed = false;
+    const usec_t waiting = proxy->sent_at > 0 ? usec_sub(now, proxy->sent_at) : 0;
     const struct try_report report = {
         .verdict = verdict,
         .status = proxy->response_started ? proxy->exchange->req->res.status : 0,
         .duration = usec_sub(now, proxy->try_began),
+        .client_time = usec_add(proxy->client_time, waiting),
         .reason = reason,
     };
     server_upstream_give_back(proxy->upstream, proxy->exchange->target, &proxy->permit, &report, now);

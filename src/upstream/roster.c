@@ -314,7 +314,8 @@ static bool note_breaker(struct roster_entry *entry, const struct roster_permit 
         return false;
     }
     const bool failed = report->verdict != VERDICT_ANSWERED || report->status >= 500;
-    return breaker_record(entry->breaker, permit->epoch, failed, report->duration, now);
+    return breaker_record(entry->breaker, permit->epoch, failed,
+                          usec_sub(report->duration, report->client_time), now);
 }
 
 static void note_refusal(struct roster_entry *entry, bool refused)

@@ -108,6 +108,7 @@ struct try_report {
     enum verdict verdict;
     int status; /* of the response, 0 without one; from 500 on the breaker counts it as failed */
     usec_t duration;
+    usec_t client_time; /* of it, in which a client had yet to take what there was: not the target's */
     const char *reason; /* in a few words, for the journal; NULL when there is nothing to say */
 };
 /* Gives both back, and says what came of it. Changes are logged here. */

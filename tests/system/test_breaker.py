@@ -179,6 +179,23 @@ def test_slow_calls(service, apps):
     assert state(gateway, other) == 0
 
 
+def test_slow_clients_are_not_slow_calls(service):
+    """The time in which a client has yet to take what there is of a response is not the target's."""
+    body = bytes(4_000_000)
+    app = App(service.directory / "app.sock", answer=lambda connection, _: connection.respond(200, body))
+    options = COUNT.replace("300ms", "1min") + "BreakerSlowCallSec=300ms\nBreakerSlowCallRate=50"
+    gateway = serve(service, [app.target], options)
+    clients = [send(gateway, "/x") for _ in range(4)]
+    app.wait(4)
+    time.sleep(0.6)
+    for client in clients:
+        assert client.read_response().body == body
+        client.close()
+    assert gateway.get("/x").status == 200
+    assert state(gateway, app) == 0 and records(gateway, "breaker") == 0
+    app.close()
+
+
 def test_broken_calls_are_failures(service, apps):
     app = apps()
     app.answer = lambda connection, request: connection.close()
