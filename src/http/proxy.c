@@ -213,6 +213,8 @@ void proxy_on_body(void *userdata, struct slice data, bool final)
     struct proxy *proxy = userdata;
 
     timer_stop(&proxy->flush_timer);
+    if (final)
+        proxy_completed(proxy);
     if (proxy->sending) {
         proxy->waiting.data = data;
         proxy->waiting.final = final;

@@ -59,6 +59,8 @@ void proxy_on_body(void *userdata, struct slice data, bool final);
 void proxy_begin(struct proxy *proxy);
 /* A response head has come: no further try will be made. */
 void proxy_answered(struct proxy *proxy);
+/* The last of a response's body has come. */
+void proxy_completed(struct proxy *proxy);
 /* The connection is the client's now, as a tunnel: the try has ended well. */
 void proxy_stolen(struct proxy *proxy);
 /* The request is gone: whatever is under way is undone. */

@@ -74,17 +74,20 @@ static void give_back(struct proxy *proxy, enum verdict verdict, const char *rea
     server_upstream_give_back(proxy->upstream, proxy->exchange->target, &proxy->permit, &report, now);
 }
 
-static void end_try(struct proxy *proxy, const struct client_outcome *outcome, usec_t now)
+static void end_try(struct proxy *proxy, const struct client_outcome *outcome, enum verdict verdict,
+                    usec_t now)
 {
     char reason[160];
 
     timer_stop(&proxy->try_timer);
+    if (!proxy->placed)
+        return; /* proxy_completed() */
     metrics_try_end(proxy->exchange->server->options.metrics, proxy->exchange->upstream,
                     proxy->exchange->target, tries[outcome->error], outcome->reused, outcome->duration);
     reason[0] = '\0'; /* what went well is told by nobody */
     if (outcome->error != CLIENT_OK)
         client_outcome_describe(outcome, reason, sizeof(reason));
-    give_back(proxy, judge(outcome), reason, now);
+    give_back(proxy, verdict, reason, now);
     if (outcome->sent)
         proxy->sent++;
 }
@@ -175,7 +178,7 @@ static void on_done(void *userdata, const struct client_outcome *outcome)
     const usec_t now = now_monotonic();
 
     proxy->client = NULL;
-    end_try(proxy, outcome, now);
+    end_try(proxy, outcome, judge(outcome), now);
     if (outcome->error == CLIENT_OK)
         return;
     proxy->failure = *outcome;
@@ -311,13 +314,24 @@ void proxy_answered(struct proxy *proxy)
     timer_stop(&proxy->request_timer);
 }
 
-void proxy_stolen(struct proxy *proxy)
+/* The target has done its part, however long the client takes over what there is: its place is free. */
+static void end_well(struct proxy *proxy, bool reused)
 {
     const usec_t now = now_monotonic();
 
     metrics_try_end(proxy->exchange->server->options.metrics, proxy->exchange->upstream,
-                    proxy->exchange->target, TRY_OK, false, usec_sub(now, proxy->try_began));
+                    proxy->exchange->target, TRY_OK, reused, usec_sub(now, proxy->try_began));
     give_back(proxy, VERDICT_ANSWERED, NULL, now);
+}
+
+void proxy_completed(struct proxy *proxy)
+{
+    end_well(proxy, client_is_reused(proxy->client));
+}
+
+void proxy_stolen(struct proxy *proxy)
+{
+    end_well(proxy, false);
 }
 
 /* --- the whole request ------------------------------------------------------------------------------------
@@ -340,9 +354,8 @@ static void on_request_timeout(struct timer *timer)
     client_abandon(TAKE_PTR(proxy->client), &outcome);
     outcome.error = CLIENT_FIRST_BYTE_TIMEOUT;
     /* Who got it when most of the time was spent, by waiting or by others, is not to blame. */
-    if (outcome.duration < proxy->exchange->route->request_timeout / 2)
-        give_back(proxy, VERDICT_NONE, NULL, now);
-    end_try(proxy, &outcome, now);
+    const bool late = outcome.duration < proxy->exchange->route->request_timeout / 2;
+    end_try(proxy, &outcome, late ? VERDICT_NONE : judge(&outcome), now);
     proxy->failure = outcome;
     proxy->untold = true;
     fail_with(proxy, &outcome);
@@ -431,12 +444,12 @@ void proxy_abandon(struct proxy *proxy)
     server_upstream_unhold(proxy->upstream, &proxy->hold);
     if (!proxy->client)
         return;
-    /* When the last piece is out, the target has done its part and its connection is back in the pool. */
     const struct exchange *exchange = proxy->exchange;
     const usec_t now = now_monotonic();
-    metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target,
-                    proxy->ended ? TRY_OK : TRY_CANCELLED, client_is_reused(proxy->client),
-                    usec_sub(now, proxy->try_began));
+    if (proxy->placed)
+        metrics_try_end(exchange->server->options.metrics, exchange->upstream, exchange->target,
+                        proxy->ended ? TRY_OK : TRY_CANCELLED, client_is_reused(proxy->client),
+                        usec_sub(now, proxy->try_began));
     give_back(proxy, proxy->response_started ? VERDICT_ANSWERED : VERDICT_NONE, NULL, now);
     client_cancel(TAKE_PTR(proxy->client));
 }

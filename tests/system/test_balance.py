@@ -7,6 +7,7 @@ import re
 import pytest
 
 import h1
+import h2
 from targets import App, configure, send, serve, wait_held
 
 
@@ -178,6 +179,17 @@ def test_those_who_wait_do_not_keep_the_clients_of_a_drained_target_back(service
 
 
 # MaxRequests=, MaxConnections=
+
+
+def test_a_slow_client_holds_no_place(service):
+    """The target has room for the next as soon as it has answered, whenever the client takes the answer."""
+    app = App(service.directory / "app.sock", answer=lambda connection, _: connection.respond(200, bytes(10_000)))
+    gateway = serve(service, [app.target], "MaxRequests=1\nHoldSec=1s")
+    with h2.Connection(gateway.address(), settings=[(h2.INITIAL_WINDOW_SIZE, 1000)], window_updates=False) as slow:
+        stream = slow.request("GET", "/slow")
+        slow.read_until(lambda: len(slow.streams[stream].body) == 1000)
+        assert gateway.get("/x").status == 200
+    app.close()
 
 
 @pytest.mark.parametrize("threads", [1, 3])
