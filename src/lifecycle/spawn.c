@@ -9,8 +9,6 @@
 #include "util/parse.h"
 #include "util/strbuf.h"
 
-/* Where descriptors are kept out of the way of the low numbers that they are to have. */
-#define HIGH_FD 4096
 #define FIRST_FD 3
 
 static char executable[4096];
@@ -115,12 +113,14 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) static int run_ch
     give_up(child);
 }
 
-/* Duplicates that are out of the way of the numbers that they are to have. */
+/* Duplicates that are out of the way of the numbers that they are to have, and no further: there may be few.
+ */
 static int take_high(const struct descriptors *descriptors, int channel, int *high)
 {
+    const int first = FIRST_FD + (int)descriptors->n_items + 1;
     for (size_t i = 0; i <= descriptors->n_items; i++) {
         int fd = i < descriptors->n_items ? descriptors->items[i].fd : channel;
-        high[i] = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+        high[i] = fcntl(fd, F_DUPFD_CLOEXEC, first);
         if (high[i] < 0)
             return -errno;
     }

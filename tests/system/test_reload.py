@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -171,6 +172,14 @@ def test_threads_may_change(gateway):
         gateway.configure(HELLO, gateway=f"Threads={threads}")
         gateway.reload()
         assert all(c.get("/hello").text == "hello" for c in connections)
+
+
+def test_few_descriptors_are_allowed(gateway):
+    """As LimitNOFILE=1024 would have it."""
+    resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    gateway.reload()
+    gateway.reload()
+    assert gateway.get("/hello").text == "hello"
 
 
 def test_executable_is_taken_up(copied):
