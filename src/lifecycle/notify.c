@@ -9,6 +9,7 @@
 
 struct notify {
     bool silent;
+    bool stopping; /* that was said, and is the last word */
     usec_t watchdog;
     struct strbuf status; /* the newest */
     bool waits;           /* it was not sent yet */
@@ -51,6 +52,8 @@ static void send_status(struct notify *notify, usec_t now)
 
 void notify_ready(struct notify *notify, usec_t now)
 {
+    if (notify->stopping)
+        return;
     say(notify, "READY=1");
     if (notify->waits)
         send_status(notify, now);
@@ -75,6 +78,7 @@ void notify_main_pid(struct notify *notify, pid_t pid)
 void notify_stopping(struct notify *notify, usec_t now)
 {
     say(notify, "STOPPING=1");
+    notify->stopping = true;
     if (notify->waits)
         send_status(notify, now);
 }

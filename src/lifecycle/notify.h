@@ -12,6 +12,7 @@ struct notify;
 struct notify *notify_new(void);
 struct notify *notify_free(struct notify *notify);
 
+/* Nothing after notify_stopping(): a reload that ends then has not made anything ready. */
 void notify_ready(struct notify *notify, usec_t now);
 /* RELOADING=1 with its MONOTONIC_USEC=; notify_ready() ends it. */
 void notify_reloading(struct notify *notify, usec_t now);

@@ -418,6 +418,23 @@ def test_told_to_stop_meanwhile(copied):
     assert results[0].returncode == 1 and "told to stop" in results[0].stderr
 
 
+def test_stopping_is_the_last_word(copied):
+    """The reload that a stop has ended is not told as one after which all is as before."""
+    install(copied, "#!/bin/sh\nexec sleep 1000\n")
+    copied.allow(".*")
+    with copied.connect() as client, copied.connect(1) as operator:
+        client.send(b"GET /hello HTTP/1.1\r\n")
+        operator.request("POST", "/v1/reload", host="holdfast")
+        copied.wait_for("RELOADING=1")
+        copied.signal(signal.SIGTERM)
+        assert operator.read_response().status == 500
+        client.send(b"Host: a\r\n\r\n")
+        assert client.read_response().text == "hello"
+    assert copied.wait() == 0
+    messages = said(copied)
+    assert (copied.pid, "READY=1") not in messages[index_of(messages, copied.pid, "STOPPING=1"):]
+
+
 def test_while_starting(service):
     service.listen("http")
     service.listen("admin")

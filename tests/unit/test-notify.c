@@ -61,6 +61,7 @@ static void test_messages(void **state)
     assert_said("EXTEND_TIMEOUT_USEC=15000000");
     notify_stopping(notify, 2);
     assert_said("STOPPING=1");
+    notify_ready(notify, 3); /* not after that */
     assert_said(NULL);
     assert_null(notify_free(notify));
     assert_null(notify_free(NULL));
