@@ -221,6 +221,8 @@ void gateway_on_signal(void *userdata, int number)
         gateway->stop_reason = name;
         succession_abort(gateway->succession, "the gateway was told to stop meanwhile");
         gateway_set_state(gateway, STATE_DRAINING);
+        if (gateway->orphaned)
+            stop_shorten(&gateway->stop, ORPHAN_GRACE);
         break;
     case STATE_DRAINING:
         if (notify_is_silent(gateway->notify) && number == SIGTERM) {

@@ -112,6 +112,7 @@ static void on_reload_failed(void *userdata, const char *reason)
 {
     struct gateway *gateway = userdata;
     gateway->lineage.reloads_failed++;
+    gateway->orphaned = notify_is_silent(gateway->notify);
     gateway_find_dead(gateway); /* the successor may have left something behind */
 }
 

@@ -63,8 +63,9 @@ static void finish_failed(struct reload *reload)
     forget_process(reload);
     loop_timer_disarm(reload->timer);
     reload->phase = PHASE_NONE;
-    notify_silence(reload->options.notify, false);
-    notify_ready(reload->options.notify, now_monotonic()); /* the reload is over; nothing has changed */
+    /* The reload is over; nothing has changed. Where systemd knew the successor as the main process, it does
+     * not hear us any more, and ends what is left of the unit: then silence stays. */
+    notify_ready(reload->options.notify, now_monotonic());
     reload->options.on_failed(reload->options.userdata, reason);
 }
 

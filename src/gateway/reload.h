@@ -32,7 +32,8 @@ struct reload_options {
     /* The successor serves and is the main process: this one is silent, and is to stop accepting and drain.
      */
     void (*on_replaced)(void *userdata);
-    /* The reload has failed and the successor is gone; `reason` is for people. */
+    /* The reload has failed and the successor is gone; `reason` is for people. If it was the main process
+     * already, this one is silent. */
     void (*on_failed)(void *userdata, const char *reason);
     /* The successor has ended after it replaced us; orderly, or it died. */
     void (*on_orphaned)(void *userdata, bool orderly);

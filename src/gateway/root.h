@@ -50,7 +50,7 @@ struct gateway {
     enum state state;
     int exit_status;
     bool replaced;       /* a successor leads; we drain */
-    bool orphaned;       /* … and it has ended */
+    bool orphaned;       /* the successor was the main process, and has died */
     bool told_to_stop;   /* by a signal */
     struct strbuf fault; /* why we cannot follow our predecessor, for whoever asked for it */
     bool abandoned;      /* a worker does not end: its thread and all that it may touch stay as they are */

@@ -320,6 +320,12 @@ class Service:
         """To the main process."""
         signal.pidfd_send_signal(self._pidfd, number)
 
+    def signal_all(self, number):
+        """To every generation that is left."""
+        self._signal_former(number)
+        if self._pidfd is not None:
+            self.signal(number)
+
     def wait(self, timeout=10):
         """Waits for the end of the main process. Its exit status; negative when a signal ended it."""
         if self._pidfd is None:
@@ -339,8 +345,7 @@ class Service:
 
     def stop(self, timeout=20):
         """As KillMode=control-group: every generation is told, and waited for. The main one's exit status."""
-        self._signal_former(signal.SIGTERM)
-        self.signal(signal.SIGTERM)
+        self.signal_all(signal.SIGTERM)
         self.wait_former(timeout)
         return self.wait(timeout)
 

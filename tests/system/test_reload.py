@@ -390,6 +390,52 @@ def test_successor_hangs_on_its_way(copied, script):
     mended(copied)
 
 
+@contextlib.contextmanager
+def main_process_at_a_reload(service, upstream):
+    """The successor is the main process by now and does not lead yet; its predecessor has a request."""
+    service.binary = service.directory / "holdfastd"
+    shutil.copy(manager.find_holdfastd(), service.binary)
+    service.listen("http")
+    service.listen("admin")
+    service.configure(f"[Upstream app]\nTarget={upstream.target}\n[Route /]\nUpstream=app\n", gateway="DrainSec=20s")
+    service.allow(".*")
+    service.start_ready()
+    service.expected_status = None
+    old = service.pid
+    install(service, f"#!/bin/sh\nexec python3 {PEER} ready,go,serving,lead,wait\n")
+    with service.connect() as client, service.connect(1) as operator:
+        client.request("GET", "/")
+        app, _ = upstream.expect()
+        operator.request("POST", "/v1/reload", host="holdfast")
+        h1.eventually(lambda: service.pid != old)
+        yield client, app
+
+
+def test_told_to_stop_while_the_successor_is_to_lead(service, upstream):
+    """As systemctl stop does: all are told, and what is left is told again when the main process has ended."""
+    with main_process_at_a_reload(service, upstream) as (client, app):
+        service.signal_all(signal.SIGTERM)
+        service.wait()
+        service.wait_for_line("reload failed")
+        service.signal_all(signal.SIGTERM)
+        assert client.is_quiet(0.3)
+        app.respond(200, b"late")
+        assert client.read_response().text == "late"
+        service.wait_former()
+
+
+def test_successor_dies_when_it_is_to_lead(service, upstream):
+    """systemd ends what is left of the unit, and starts nothing before: that does not take as long as a stop may."""
+    with main_process_at_a_reload(service, upstream) as (client, app):
+        service.signal(signal.SIGKILL)
+        service.wait()
+        service.wait_for_line("reload failed")
+        service.signal_all(signal.SIGTERM)
+        assert client.is_quiet(1)
+        service.wait_former(5)
+        app.close()
+
+
 # --- at the wrong time --------------------------------------------------------------------------------------------
 
 
