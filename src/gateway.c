@@ -306,6 +306,14 @@ static void feed_watchdog(struct gateway *gateway, usec_t now)
     }
 }
 
+/* Nothing is left to do, but for what is still on its way to us. */
+static void take_last(struct gateway *gateway)
+{
+    const struct crew_state *crew = crew_look(gateway->crew);
+    if (crew->n_drained == crew->n_workers)
+        succession_take_last(gateway->succession);
+}
+
 /* One round: does what is due, and returns when the next is. */
 static usec_t do_round(struct gateway *gateway)
 {
@@ -318,6 +326,7 @@ static usec_t do_round(struct gateway *gateway)
     if (!is_settled)
         due = usec_min(due, succession_step(gateway->succession, now_monotonic()));
     if (gateway->state == STATE_DRAINING && is_settled) {
+        take_last(gateway);
         due = stop_step(&gateway->stop);
         if (due == 0)
             gateway_end(gateway, EXIT_SUCCESS);

@@ -1,5 +1,7 @@
 #include "gateway/ancestors.h"
 
+#include <sys/socket.h>
+
 #include "lifecycle/blob.h"
 #include "util/list.h"
 
@@ -154,6 +156,22 @@ void ancestors_tell(struct ancestors *ancestors, const char *type)
     list_for_each (node, &ancestors->entries)
         (void)!channel_send(list_entry(node, struct entry, link)->channel, channel_message_new(type), NULL, 0,
                             0);
+}
+
+void ancestors_take_last(struct ancestors *ancestors)
+{
+    struct channel_message message;
+    list_for_each (node, &ancestors->entries) {
+        struct entry *entry = list_entry(node, struct entry, link);
+        if (!entry->watch)
+            continue;
+        entry->watch = loop_fd_free(entry->watch);
+        (void)shutdown(entry->channel, SHUT_RD);
+        while (channel_receive(entry->channel, &message) == 0) {
+            on_message(entry, &message);
+            channel_message_deinit(&message);
+        }
+    }
 }
 
 void ancestors_pass_on(struct ancestors *ancestors, int channel)

@@ -41,5 +41,8 @@ size_t ancestors_count(const struct ancestors *ancestors);
 const struct ancestor *ancestors_get(const struct ancestors *ancestors, size_t i);
 /* Sends all of them a message without fields. */
 void ancestors_tell(struct ancestors *ancestors, const char *type);
+/* We end: what they have sent is taken, and from now on they can send nothing, so that what they would give
+ * stays theirs. They still hear us. */
+void ancestors_take_last(struct ancestors *ancestors);
 /* We are replaced, too: from now on they talk to our successor, at the other end of `channel`. */
 void ancestors_pass_on(struct ancestors *ancestors, int channel);

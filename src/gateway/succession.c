@@ -278,6 +278,11 @@ static void on_ancestor_end(void *userdata, const struct ancestor *ancestor)
     succession->options.on_ancestor_end(succession->options.userdata, ancestor);
 }
 
+void succession_take_last(struct succession *succession)
+{
+    ancestors_take_last(succession->ancestors);
+}
+
 void succession_leave(struct succession *succession)
 {
     ancestors_tell(succession->ancestors, "farewell");

@@ -92,6 +92,8 @@ void succession_tell_farewell(struct succession *succession, uint64_t answered, 
 /* How many connections have gone to the successor. */
 uint64_t succession_moved(const struct succession *succession);
 
+/* Before we end: those before us can give us nothing any more, and what they have given has come. */
+void succession_take_last(struct succession *succession);
 /* Tells those before us that this generation ends, as it should. */
 void succession_leave(struct succession *succession);
 

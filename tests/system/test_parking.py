@@ -17,6 +17,7 @@ import pytest
 
 import h1
 import manager
+import peer
 
 PARKED = "holdfast-parked"
 ROUTES = '[Route /hello]\nRespond=200 "hello"\n[Route /app/*rest]\nUpstream=app\n'
@@ -118,6 +119,40 @@ def test_a_request_in_progress_ends_before(gateway, upstream):
         assert gateway.wait() == 0
         gateway.start_again()
         assert client.get("/hello").text == "hello"
+
+
+def test_what_still_comes_from_a_predecessor(service):
+    """One that was replaced gives connections away all the while: each goes on, or finds that nobody takes it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel = peer.Channel(ours)
+    service.listen("http")
+    service.listen("admin")
+    service.configure('[Route /hello]\nRespond=200 "hello"\n', gateway=GATEWAY)
+    service.with_bus().start(channel=theirs)
+    theirs.close()
+    channel.expect("ready")
+    channel.send("go")
+    channel.expect("serving")
+    channel.send("lead")
+    channel.expect("leading")
+    service.wait_ready()
+    clients = []
+    with ours:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while len(clients) < 5000:
+                if len(clients) == 20:
+                    service.begin_restart()
+                client, given = socket.socketpair()
+                with given:
+                    channel.send("connections", fds=[given.fileno()], listener="http", age_ms=[5], idle_ms=[5])
+                clients.append(client)
+                time.sleep(0.0005)
+        assert service.wait() == 0
+    service.start_again()
+    for client in clients:
+        with h1.Connection.__new__(h1.Connection) as connection:
+            h1.Peer.__init__(connection, client, 10)
+            assert connection.get("/hello").text == "hello"
 
 
 def test_a_stop_parks_nothing(gateway):
