@@ -228,7 +228,9 @@ void gateway_on_signal(void *userdata, int number)
         if (notify_is_silent(gateway->notify) && number == SIGTERM) {
             /* Not the main process, any more or yet: it comes as the unit is stopped, or after a crash, and
              * again when the main process has ended, or from that. */
-            if (!gateway->told_to_stop)
+            if (gateway->told_to_stop)
+                stop_shorten_to_timeout(&gateway->stop);
+            else
                 stop_shorten(&gateway->stop, gateway->orphaned ? ORPHAN_GRACE : USEC_INFINITY);
             gateway->told_to_stop = true;
             break;

@@ -131,6 +131,11 @@ void stop_shorten(struct stop *stop, usec_t budget)
     end_idle(stop, now);
 }
 
+void stop_shorten_to_timeout(struct stop *stop)
+{
+    stop_shorten(stop, drain_budget(USEC_INFINITY, stop->timeout_stop));
+}
+
 void stop_hasten(struct stop *stop)
 {
     if (stop->drain.phase == DRAIN_RUNNING)

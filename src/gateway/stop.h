@@ -41,6 +41,8 @@ void stop_end_taking(struct stop *stop);
 /* The drain is to be over within `budget` from now; USEC_INFINITY: as a stop of the unit grants. Never later
  * than it was to be before. */
 void stop_shorten(struct stop *stop, usec_t budget);
+/* The same, to what TimeoutStopSec= of the unit leaves, which begins now: nobody can ask for more. */
+void stop_shorten_to_timeout(struct stop *stop);
 /* Ends the drain now, as if its deadline had come. */
 void stop_hasten(struct stop *stop);
 /* Does what is due. Returns when to call again, or 0 when the stop is complete. */

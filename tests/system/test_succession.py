@@ -401,6 +401,32 @@ def test_all_generations_drain_at_stop(proxy, upstream):
     assert proxy.status == 0 and not stopped.is_alive()
 
 
+def test_what_is_left_ends_within_the_units_time(service, upstream):
+    """A generation that was replaced cannot ask systemd for more than TimeoutStopSec=, which begins anew when the main
+    process has ended."""
+    service.listen("http", "tcp4")
+    service.listen("admin")
+    service.allow(".*")
+    service.configure(f"[Upstream app]\nTarget={upstream.target}\n[Route /app/*rest]\nUpstream=app\n",
+                      gateway="Threads=2\nDrainSec=1h")
+    service.with_bus()
+    service.unit.timeout_stop = 3
+    service.start_ready()
+    with service.connect() as client:
+        client.request("GET", "/app/slow")
+        app, _ = upstream.expect()
+        service.reload()
+        service.signal_all(signal.SIGTERM)
+        assert service.wait() == 0
+        began = time.monotonic()
+        service.signal_all(signal.SIGTERM)
+        assert client.is_quiet(2)
+        service.wait_former()
+        assert time.monotonic() - began < 3
+        client.assert_closed()
+        app.close()
+
+
 def test_the_deadline_cuts_what_is_left(service, upstream):
     service.listen("http", "tcp4")
     service.listen("admin")
