@@ -8,6 +8,7 @@ static void on_dead(void *userdata, const struct flight_death *death)
 {
     struct gateway *gateway = userdata;
     record_predecessor_died(gateway->journal, death);
+    gateway->crashes_found++;
     gateway->lineage.crashes++;
     if (!gateway->heir)
         gateway->origin = ORIGIN_CRASH;
@@ -44,6 +45,7 @@ static void on_lead(void *userdata, const json_t *document)
         return;
     const struct state_parts parts = gateway_state_parts(gateway);
     state_import(&parts, document, STATE_UPSTREAMS | STATE_RATES | STATE_LINEAGE | STATE_METRICS);
+    gateway->lineage.crashes += gateway->crashes_found; /* which the predecessor has not seen */
     gateway->lineage.reloads++;
     heir_times(gateway->heir, &gateway->lineage.last.start, &gateway->lineage.last.hand_over);
     gateway_set_state(gateway, STATE_SERVING);

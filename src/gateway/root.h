@@ -75,7 +75,8 @@ struct gateway {
     const char *stop_reason; /* what began it */
     struct lineage lineage;
     enum lineage_origin origin;
-    struct heir *heir; /* NULL: there is no predecessor */
+    uint64_t crashes_found; /* by this process */
+    struct heir *heir;      /* NULL: there is no predecessor */
     struct succession *succession;
     struct parking *parking;           /* at a restart */
     struct wanted_watch *wanted_watch; /* when replaced */

@@ -290,6 +290,16 @@ def test_draining_generation_lives(proxy, upstream):
     h1.eventually(lambda: records(proxy) == ["3"])
 
 
+def test_what_a_successor_finds_counts(proxy):
+    """A death that its predecessor has not seen; it is told of all others by that one."""
+    for number in (71, 72):
+        (proxy.directory / f"state/generations/{number}").write_bytes(b"")
+        proxy.allow(f"warning: generation {number} ended without a word")
+        proxy.reload()
+    assert len([line for line in proxy.lines() if "is damaged" in line]) == 2
+    assert json.loads(proxy.ctl("status", "--json").stdout)["succession"]["crashes"] == 2
+
+
 def test_successor_dies_before_it_serves(proxy):
     """It has lost nothing: the reload has failed, and there is no more to tell."""
     proxy.configure(HELLO + proxy.app + "[Check never]\nConnect=127.0.0.1:1\nTimeoutSec=20s\n")
