@@ -78,7 +78,7 @@ static void fail(struct reload *reload, int signal_number, usec_t patience, cons
     reload->phase = PHASE_ENDING;
     close_channel(reload);
     kill_successor(reload, signal_number);
-    loop_timer_arm(reload->timer, patience);
+    loop_timer_arm(reload->timer, patience); /* never, where that is infinite */
 }
 
 /* As gently as what it may have begun asks for. */
@@ -272,7 +272,7 @@ int reload_begin(struct reload *reload, uint64_t generation)
 void reload_abort(struct reload *reload, const char *reason)
 {
     if (reload_is_running(reload))
-        fail_gently(reload, reason);
+        fail(reload, SIGTERM, reload->phase == PHASE_STARTING ? END_PATIENCE : USEC_INFINITY, reason);
 }
 
 const char *reload_reason(const struct reload *reload)

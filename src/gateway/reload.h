@@ -47,7 +47,8 @@ struct reload *reload_free(struct reload *reload);
 /* Starts the successor, which is to be `generation`. Otherwise than by a negative errno the outcome comes by
  * one of the callbacks. At most one reload at a time, and none after one that succeeded. */
 int reload_begin(struct reload *reload, uint64_t generation) _warn_unused_;
-/* Gives up a reload that is under way: on_failed follows. */
+/* Gives up a reload that is under way, since we are told to stop: on_failed follows. A successor that accepts
+ * has as long for its requests as a stop of the unit grants. */
 void reload_abort(struct reload *reload, const char *reason);
 /* Why a reload that is being given up has failed, before on_failed says so; else NULL. */
 const char *reload_reason(const struct reload *reload);

@@ -391,7 +391,7 @@ def test_successor_hangs_on_its_way(copied, script):
 
 
 @contextlib.contextmanager
-def main_process_at_a_reload(service, upstream):
+def main_process_at_a_reload(service, upstream, prepare=""):
     """The successor is the main process by now and does not lead yet; its predecessor has a request."""
     service.binary = service.directory / "holdfastd"
     shutil.copy(manager.find_holdfastd(), service.binary)
@@ -402,7 +402,7 @@ def main_process_at_a_reload(service, upstream):
     service.start_ready()
     service.expected_status = None
     old = service.pid
-    install(service, f"#!/bin/sh\nexec python3 {PEER} ready,go,serving,lead,wait\n")
+    install(service, f"#!/bin/sh\n{prepare}\nexec python3 {PEER} ready,go,serving,lead,wait\n")
     with service.connect() as client, service.connect(1) as operator:
         client.request("GET", "/")
         app, _ = upstream.expect()
@@ -422,6 +422,19 @@ def test_told_to_stop_while_the_successor_is_to_lead(service, upstream):
         app.respond(200, b"late")
         assert client.read_response().text == "late"
         service.wait_former()
+
+
+def test_successor_that_accepts_drains_at_stop(service, upstream):
+    """It has the time that any generation has, and not what a reload that fails leaves to it."""
+    with main_process_at_a_reload(service, upstream, prepare="trap '' TERM") as (client, app):
+        service.signal_all(signal.SIGTERM)
+        assert client.is_quiet(6) and service.is_running()
+        app.respond(200, b"late")
+        assert client.read_response().text == "late"
+        service.wait_former()
+        assert service.is_running()
+        service.signal(signal.SIGKILL)
+        service.wait()
 
 
 def test_successor_dies_when_it_is_to_lead(service, upstream):
