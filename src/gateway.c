@@ -384,6 +384,8 @@ int gateway_run(struct gateway *gateway)
         say_farewell(gateway, crew);
     if (gateway->parking)
         gateway_finish_parking(gateway);
+    succession_settle(gateway->succession);
+    (void)loop_run_once(gateway->loop, 0); /* for the answer to go out before its connection is closed */
     if (gateway->exit_status == EXIT_SUCCESS)
         record_stop(gateway->journal, gateway->metrics);
     return gateway->exit_status;
@@ -444,7 +446,7 @@ struct gateway *gateway_free(struct gateway *gateway)
     if (!gateway)
         return NULL;
     preflight_free(gateway->preflight);
-    succession_free(gateway->succession); /* whoever waits for a reload is told */
+    succession_free(gateway->succession);
     control_free(gateway->control);
     if (gateway->abandoned) {
         /* The process ends here and takes the rest with it: whatever runs at exit() would pull away what that

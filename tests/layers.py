@@ -71,7 +71,7 @@ def without_address_randomisation():
 
 # Under valgrind; an error is an exit status that nobody expects, and a definite leak is an error.
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
-            "--show-leak-kinds=definite", "--trace-children=yes", "--num-callers=20",
+            "--show-leak-kinds=definite", "--trace-children=yes", "--num-callers=20", "--vgdb=no",
             f"--suppressions={SOURCE}/tests/valgrind.supp"]
 # Of the system tests, what goes through most of the code in the least time: what no client should send, and HTTP at its
 # edges. `tests/run valgrind-system` has the rest.

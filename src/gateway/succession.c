@@ -331,6 +331,16 @@ void succession_leading(struct succession *succession)
         ancestors_add(succession->ancestors, channel, predecessor);
 }
 
+void succession_settle(struct succession *succession)
+{
+    const char *reason = reload_reason(succession->reload);
+    if (!succession_is_settled(succession))
+        settle(succession, &succession->outcome);
+    else
+        settle(succession, &(struct succession_outcome){.reason = reason ? reason : "the gateway has ended"});
+    succession->settle_by = USEC_INFINITY;
+}
+
 /* --- life -------------------------------------------------------------------------------------------------
  */
 
@@ -371,11 +381,7 @@ struct succession *succession_free(struct succession *succession)
 {
     if (!succession)
         return NULL;
-    const char *reason = reload_reason(succession->reload);
-    if (!succession_is_settled(succession))
-        settle(succession, &succession->outcome);
-    else
-        settle(succession, &(struct succession_outcome){.reason = reason ? reason : "the gateway has ended"});
+    succession_settle(succession);
     handover_free(succession->handover);
     ancestors_free(succession->ancestors);
     reload_free(succession->reload);

@@ -73,6 +73,8 @@ int succession_reload(struct succession *succession, succession_done done, void 
  * to go out. */
 bool succession_is_settled(const struct succession *succession);
 usec_t succession_step(struct succession *succession, usec_t now);
+/* The process ends: whoever waits for a reload is answered now. */
+void succession_settle(struct succession *succession);
 bool succession_is_reloading(const struct succession *succession);
 /* We are told to stop: a reload that is under way ends. */
 void succession_abort(struct succession *succession, const char *reason);

@@ -686,7 +686,7 @@ def test_who_takes_the_request_has_not_stalled(start):
         peer.send(b"0\r\n\r\n")
         peer.read_to_end()
 
-    driver = start(play, between_ms=500)
+    driver = start(play, between_ms=int(500 * manager.PATIENCE))
     check(driver.get("body=50000000"), "ok", status=200, body="hello")
 
 

@@ -21,6 +21,7 @@ import manager
 
 HELLO = '[Route /hello]\nRespond=200 "hello"\n'
 PEER = pathlib.Path(__file__).with_name("peer.py")
+SHARES_MEMORY = pytest.mark.skipif(bool(manager.UNDER), reason="valgrind makes a fork of what shares its parent's memory")
 TIMEOUT = f"{int(2 * manager.PATIENCE)}s"
 HOLD_THREADS = pathlib.Path(__file__).with_name("hold_threads.py")
 
@@ -333,7 +334,7 @@ def test_section_without_socket(copied):
     ("#!/bin/sh\nexit 0\n", "ended without a word while it started"),
     ("#!/bin/sh\nexec sleep 1000\n", f"was not ready within {TIMEOUT} (ReloadTimeoutSec=)"),
     ("#!/bin/sh\nkill -STOP $$\n", f"was not ready within {TIMEOUT} (ReloadTimeoutSec=)"),
-    ("no program\n", "Exec format error"),
+    pytest.param("no program\n", "Exec format error", marks=SHARES_MEMORY),
 ])
 def test_executable_is_broken(copied, script, reason):
     with nothing_changes(copied):
@@ -343,6 +344,7 @@ def test_executable_is_broken(copied, script, reason):
     mended(copied)
 
 
+@SHARES_MEMORY
 def test_executable_is_missing(copied):
     with nothing_changes(copied):
         copied.binary.unlink()

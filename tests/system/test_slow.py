@@ -53,7 +53,7 @@ def test_a_handshake_that_does_not_end(service, tmp_path):
     service.listen("https", "tcp4")
     service.listen("admin")
     service.write_config(
-        "[Gateway]\nThreads=1\nHandshakeTimeoutSec=300ms\n"
+        f"[Gateway]\nThreads=1\nHandshakeTimeoutSec={int(300 * manager.PATIENCE)}ms\n"
         f"[Listener https]\nProtocol=https\nTLSCertificate={certificate}\nTLSKey={key}\n{HELLO}"
     )
     service.start_ready()
@@ -62,7 +62,7 @@ def test_a_handshake_that_does_not_end(service, tmp_path):
     assert "handshake" in await_fault(service, "handshake-timeout")
     with h1.Connection(service.address(), tls=ssl.create_default_context(cafile=certificate)) as client:
         assert client.get("/hello").status == 200
-        time.sleep(0.4)  # the handshake's clock is over with the handshake
+        time.sleep(0.4 * manager.PATIENCE)  # the handshake's clock is over with the handshake
         assert client.get("/hello").status == 200
 
 
@@ -321,6 +321,7 @@ def test_connections_of_one_source(service):
     assert connect("127.0.0.1").get("/hello").status == 200
 
 
+@pytest.mark.skipif(bool(manager.UNDER), reason="valgrind takes descriptors of its own")
 def test_without_descriptors(service):
     """The limit of open files is met before MaxConnections=: clients wait, the admin API answers, nobody is lost."""
     service.listen("http", "tcp4")
