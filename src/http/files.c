@@ -284,6 +284,7 @@ static void send_file(struct files_request *request, struct found *found,
                       const struct conditional_target *target, const struct byte_ranges *ranges)
 {
     h2o_req_t *req = request->req;
+    const h2o_headers_t before = req->res.headers; /* of the file they say nothing */
     struct file_part parts[FILE_BODY_MAX_PARTS];
     size_t n_parts = 1, status = 206;
     struct slice tail = {NULL, 0};
@@ -316,10 +317,9 @@ static void send_file(struct files_request *request, struct found *found,
     req->res.status = (int)status;
     req->res.reason = problem_reason((int)status);
     req->res.content_length = (size_t)length;
-    h2o_headers_t without_id = req->res.headers;
     add_request_id(request);
     if (file_body_send(req, TAKE_FD(found->fd), parts, n_parts, tail) < 0) {
-        req->res.headers = without_id;
+        req->res.headers = before;
         send_problem(request, 500, "The file cannot be read.");
     }
 }

@@ -561,6 +561,19 @@ def test_a_file_that_shrinks(site, start):
     assert gateway.get("/huge.bin").body == bytes(1000)
 
 
+def test_a_file_that_cannot_be_read(service):
+    """The error says nothing of the file: not its validators, not the type of its content. sysfs gives files a size
+    that they do not have."""
+    service.listen("http")
+    service.configure("[Route /]\nStatic=/sys/kernel\n")
+    with service.start_ready().connect() as connection:
+        for headers in ([], [("Range", "bytes=0-4000")]):
+            response = connection.get("/fscaps", headers)
+            assert (response.status, response.headers.all("Content-Type")) == (500, ["application/problem+json"])
+            for name in ("ETag", "Last-Modified", "Accept-Ranges", "Content-Range", "Content-Encoding"):
+                assert not response.headers.all(name), name
+
+
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_client_that_goes_away(site, start, end):
     file = site.write("huge.bin", b"")
