@@ -18,7 +18,7 @@
  *  - In ANSWER nothing is read: header slices and the body point into sock->input. The socket stays
  * registered with H2O_SOCKET_FLAG_DONT_READ, so that its hang-up is seen without a system call per request.
  *  - At most one write is in flight. A response that begins while an interim one is still on its way waits in
- *    `deferred`.
+ *    `deferred`, or in `upgrade_head`.
  *  - exchange is set from the end of the head until the request is disposed of. */
 
 #include "http/http1.h"

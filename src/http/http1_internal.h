@@ -50,6 +50,7 @@ struct http1 {
     bool failed;   /* the response could not be completed: the client must see that */
     bool has_deferred;
     struct deferred_send deferred;
+    h2o_iovec_t upgrade_head; /* the last of HTTP, if on_detached */
     void (*on_detached)(void *userdata, struct conn *conn);
     void *detached_userdata;
 

@@ -42,6 +42,8 @@ static void on_sent(h2o_socket_t *sock, const char *error)
         h2o_proceed_response(&h->req);
 }
 
+static void write_upgrade(struct http1 *h);
+
 static void on_interim_sent(h2o_socket_t *sock, const char *error)
 {
     struct http1 *h = http1_of(conn_of_socket(sock));
@@ -52,7 +54,9 @@ static void on_interim_sent(h2o_socket_t *sock, const char *error)
         http1_close(h, false);
         return;
     }
-    if (h->has_deferred) {
+    if (h->on_detached) {
+        write_upgrade(h);
+    } else if (h->has_deferred) {
         h->has_deferred = false;
         http1_ostream_send(&h->ostream, &h->req, h->deferred.bufs, h->deferred.n_bufs, h->deferred.state);
     }
@@ -263,23 +267,23 @@ static void on_upgrade_sent(h2o_socket_t *sock, const char *error)
     on_detached(userdata, conn);
 }
 
+static void write_upgrade(struct http1 *h)
+{
+    h->write_in_flight = true;
+    http1_write_begins(h);
+    h2o_socket_write(h->sock, &h->upgrade_head, 1, on_upgrade_sent);
+}
+
 void http1_upgrade(h2o_req_t *req, struct slice head, void (*on_detached)(void *userdata, struct conn *conn),
                    void *userdata)
 {
     struct http1 *h = (struct http1 *)req->conn;
-    h2o_iovec_t buf = h2o_strdup(&req->pool, head.data, head.size);
 
     assert(!h->write_in_flight && !h->head_sent);
     h->on_detached = on_detached;
     h->detached_userdata = userdata;
-    h->head_sent = h->write_in_flight = true;
-    http1_write_begins(h);
-    if (h->interim_in_flight) {
-        /* Interim responses are small and the client is waiting: this cannot be but a client that reads
-         * nothing. */
-        h->write_in_flight = false;
-        http1_close(h, false);
-        return;
-    }
-    h2o_socket_write(h->sock, &buf, 1, on_upgrade_sent);
+    h->upgrade_head = h2o_strdup(&req->pool, head.data, head.size);
+    h->head_sent = true;
+    if (!h->interim_in_flight)
+        write_upgrade(h);
 }

@@ -309,6 +309,19 @@ def test_a_tunnel_to_nobody_who_reads_ends(tunnel):
     client.close()
 
 
+def test_an_upgrade_right_behind_an_interim_response(proxy, upstream):
+    with proxy.connect() as client:
+        client.request("GET", "/ws", [("Connection", "Upgrade"), ("Upgrade", "websocket")])
+        app = upstream.accept()
+        app.read_request()
+        app.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst")
+        assert [client.read_head().status for _ in range(2)] == [103, 101]
+        assert client.read_exactly(5) == b"first"
+        client.send(b"second")
+        assert app.read_exactly(6) == b"second"
+
+
 def test_an_upgrade_nobody_asked_for_is_a_bad_answer(proxy, upstream):
     with proxy.connect() as client:
         client.request("GET", "/x")
