@@ -97,6 +97,8 @@ void http1_write_ends(struct http1 *h);
 /* http1_read.c */
 /* Reads from now on; what is in the input buffer is looked at first. */
 void http1_await_request(struct http1 *h);
+/* So much of the input buffer was used up. */
+void http1_drop_input(struct http1 *h, size_t size);
 
 /* Receives what there is, but at most `size` bytes: h2o reads without a bound. Returns how many; -1: none
  * just now; 0: no more will come, and the connection is gone. */

@@ -148,15 +148,29 @@ static void head_is_complete(struct http1 *h, size_t end)
     http1_start_body(h, &head);
 }
 
+/* Empty lines, as some clients send behind a body, begin no request: the connection is as idle as before. */
+static void pass_over(struct http1 *h)
+{
+    h->scan_offset = h->scan_start = 0;
+    http1_drop_input(h, h->sock->input->size);
+    http1_await_request(h);
+}
+
 static void read_head(struct http1 *h)
 {
     h2o_buffer_t *input = h->sock->input;
     const struct head_limits limits = limits_of(h);
     size_t end;
 
+    const enum head_scan scan =
+        request_head_scan(input->bytes, input->size, &limits, &h->scan_offset, &h->scan_start, &end);
+    if (h->state == HTTP1_IDLE && scan == HEAD_INCOMPLETE && h->scan_start == input->size) {
+        pass_over(h);
+        return;
+    }
     if (h->state == HTTP1_IDLE)
         http1_set_state(h, HTTP1_HEAD);
-    switch (request_head_scan(input->bytes, input->size, &limits, &h->scan_offset, &h->scan_start, &end)) {
+    switch (scan) {
     case HEAD_INCOMPLETE:
         return;
     case HEAD_COMPLETE:
@@ -221,6 +235,15 @@ static void on_read(h2o_socket_t *sock, const char *error)
         break;
     default:
         WRONG("reading in this state");
+    }
+}
+
+void http1_drop_input(struct http1 *h, size_t size)
+{
+    h2o_buffer_consume(&h->sock->input, size);
+    if (h->sock->input->size == 0) { /* an idle connection holds no buffer */
+        h2o_buffer_dispose(&h->sock->input);
+        h2o_buffer_init(&h->sock->input, &h2o_socket_buffer_prototype);
     }
 }
 

@@ -17,12 +17,8 @@ static void response_is_complete(struct http1 *h)
     }
     timer_stop(&h->watch_timer);
     h2o_dispose_request(&h->req);
-    h2o_buffer_consume(&h->sock->input, h->request_size);
+    http1_drop_input(h, h->request_size);
     http1_init_request(h);
-    if (h->sock->input->size == 0) { /* an idle connection holds no buffer */
-        h2o_buffer_dispose(&h->sock->input);
-        h2o_buffer_init(&h->sock->input, &h2o_socket_buffer_prototype);
-    }
     http1_set_state(h, HTTP1_IDLE);
     http1_await_request(h);
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -287,6 +288,20 @@ def test_a_head_that_does_not_end(site):
     with site.connect() as client:
         client.send(b"GET /hello HTTP/1.1\r\nHost:")
         assert client.read_response().status == 408
+        client.assert_closed()
+
+
+def test_an_empty_line_begins_no_request(site):
+    """As some clients send behind a body (RFC 9112 2.2): the connection is as idle as without it."""
+    with site.connect() as client:
+        for _ in range(2):
+            client.request("POST", "/hello", body=b"abc")
+            assert client.read_response().status == 200
+            client.send(b"\r\n")
+            time.sleep(1.3)  # longer than HeadTimeoutSec=
+            assert sum(w["idle"] for w in h1.json(site.admin("GET", "/v1/status"))["workers"]) == 1
+        assert client.get("/hello").status == 200
+        client.send(b"\r\n")
         client.assert_closed()
 
 
