@@ -89,11 +89,14 @@ static struct counted *counted_of(struct limits *limits, const struct listener_c
     return &limits->listeners[listener->index];
 }
 
+/* Not beyond it for a moment, either: who gave a place back just then would see none, and wake nobody. */
 static bool count_up(struct counted *counted)
 {
-    if (atomic_fetch_add(&counted->n, 1) < counted->max)
-        return true;
-    atomic_fetch_sub(&counted->n, 1);
+    size_t n = atomic_load(&counted->n);
+
+    while (n < counted->max)
+        if (atomic_compare_exchange_weak(&counted->n, &n, n + 1))
+            return true;
     return false;
 }
 

@@ -5,8 +5,14 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "http/limits.h"
 #include "http/sources.h"
+
+#define ROUNDS 200000
 
 struct fixture {
     struct listener_config listeners[2];
@@ -118,6 +124,59 @@ static void test_one_place_wakes_one(void **state)
     place_give_back(&places[1]);
     turn(f);
     assert_int_equal(n[0], 1);
+}
+
+struct rival {
+    struct fixture *f;
+    atomic_uint begun, ended;
+};
+
+static void *run_rival(void *userdata)
+{
+    struct rival *rival = userdata;
+    struct place place;
+
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        for (unsigned spins = 1; atomic_load(&rival->begun) < round; spins++)
+            if (spins % 1000 == 0)
+                sched_yield();
+        if (limits_take(rival->f->limits, &rival->f->listeners[0], &place) == LIMIT_NONE)
+            place_give_back(&place);
+        atomic_store(&rival->ended, round);
+    }
+    return NULL;
+}
+
+/* A place that is given back while another thread looks for one in vain is not lost to who waits. */
+static void test_a_place_is_seen_by_who_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct rival rival = {.f = f};
+    struct place places[3];
+    unsigned n = 0;
+    struct limits_waiter waiter = WAITER(f, 1, &n);
+    pthread_t thread;
+
+    list_init(&waiter.link);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(limits_take(f->limits, &f->listeners[0], &places[i]), LIMIT_NONE);
+    assert_int_equal(pthread_create(&thread, NULL, run_rival, &rival), 0);
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        assert_true(limits_await(f->limits, &waiter));
+        atomic_store(&rival.begun, round);
+        for (volatile unsigned i = 0; i < round % 256; i++)
+            ; /* so that they meet at each point */
+        place_give_back(&places[0]);
+        while (atomic_load(&rival.ended) < round)
+            sched_yield();
+        turn(f);
+        limits_forget(f->limits, &waiter);
+        assert_int_equal(limits_take(f->limits, &f->listeners[0], &places[0]), LIMIT_NONE);
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(n, ROUNDS);
+    for (size_t i = 0; i < 3; i++)
+        place_give_back(&places[i]);
 }
 
 struct shedder {
@@ -241,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_sources),
         limits_test(test_both_limits),
         limits_test(test_one_place_wakes_one),
+        limits_test(test_a_place_is_seen_by_who_waits),
         limits_test(test_others_are_asked_in_turn),
         limits_test(test_one_episode_is_told_once),
         limits_test(test_a_place_of_a_source),
