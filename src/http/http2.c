@@ -125,7 +125,9 @@ void http2_send_interim(h2o_req_t *req, int status, const h2o_header_t *headers,
     h2o_timestamp_t timestamp;
     h2o_res_t response = {.status = status, .content_length = SIZE_MAX};
 
-    if (stream->state != H2O_HTTP2_STREAM_STATE_SEND_HEADERS || http2->state != H2O_HTTP2_CONN_STATE_OPEN)
+    if ((stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY &&
+         stream->state != H2O_HTTP2_STREAM_STATE_SEND_HEADERS) ||
+        http2->state != H2O_HTTP2_CONN_STATE_OPEN)
         return; /* interim responses may be left out */
     response.headers.entries = (h2o_header_t *)(uintptr_t)headers;
     response.headers.size = response.headers.capacity = n_headers;

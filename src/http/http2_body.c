@@ -4,6 +4,7 @@
 #include "http/http2_request.h"
 #include "http/http2_trailers.h"
 #include "http/request_body.h"
+#include "http/request_field.h"
 #include "http/server_internal.h"
 
 /* Makes h2o take a response to a request that has not ended, as it does itself for heads that it cannot read.
@@ -38,6 +39,12 @@ static void set_up(h2o_req_t *req)
     req->path = req->input.path;
 }
 
+/* RFC 9110 10.1.1: until it is told to go on, or told the outcome, it may send nothing of the body. */
+static bool expects_continue(const h2o_req_t *req)
+{
+    return slice_caseeq(request_field_named(req, "expect"), SLICE_LITERAL("100-continue"));
+}
+
 void http2_body_begin(struct http2 *http2, h2o_http2_stream_t *stream)
 {
     const char *detail;
@@ -57,6 +64,8 @@ void http2_body_begin(struct http2 *http2, h2o_http2_stream_t *stream)
         status = request_body_begin(exchange, length == SIZE_MAX ? UINT64_MAX : length, &detail);
     if (status)
         refuse(http2, stream, exchange, status, detail);
+    else if (expects_continue(&stream->req))
+        http2_send_interim(&stream->req, 100, NULL, 0);
 }
 
 bool http2_body_awaits(h2o_http2_stream_t *stream)

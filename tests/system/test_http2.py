@@ -86,6 +86,26 @@ def test_interim_responses_are_passed(gateway, upstream):
         assert client.read_response(stream).body == b"ok"
 
 
+def test_continue_is_sent_when_the_body_is_wanted(gateway, upstream):
+    expects = ("expect", "100-continue")
+    with connect(gateway) as client:
+        stream = client.request("POST", "/app/x", [expects, ("content-length", "5")], end=False)
+        client.read_until(lambda: client.streams[stream].informational)
+        assert client.streams[stream].informational[0].get(":status") == "100"
+        client.send_data(stream, b"hello", end=True)
+        app = upstream.accept()
+        request = app.read_request()
+        assert (request.body, request.headers.get("Expect")) == (b"hello", None)
+        app.respond(200, b"ok")
+        assert client.read_response(stream).body == b"ok"
+        for path, length, status in (("/small", 11, 413), ("/none", 3, 404)):
+            stream = client.request("POST", path, [expects, ("content-length", str(length))], end=False)
+            response = client.read_response(stream)
+            assert (response.status, response.informational) == (status, [])
+        response = client.read_response(client.request("GET", "/hello", [expects]))  # there is no body to send
+        assert (response.status, response.informational) == (200, [])
+
+
 def test_a_body_that_is_too_large(gateway):
     with connect(gateway) as client:
         assert client.read_response(client.request("POST", "/small", body=b"x" * 11)).status == 413
