@@ -73,6 +73,7 @@ void http1_reset(struct http1 *h)
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
     setsockopt(h2o_socket_get_fd(h->sock), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    tls_conn_break_off(h->conn);
     http1_close(h, false);
 }
 

@@ -110,5 +110,12 @@ void tls_conn_end(struct conn *conn, const char *error)
     }
     if (conn->tls.ssl)
         BIO_set_callback_ex(SSL_get_wbio(conn->tls.ssl), NULL);
-    conn->tls.ssl = NULL;
+    if (error)
+        conn->tls.ssl = NULL;
+}
+
+void tls_conn_break_off(struct conn *conn)
+{
+    if (conn->tls.ssl)
+        SSL_set_quiet_shutdown(conn->tls.ssl, 1);
 }

@@ -10,7 +10,7 @@ struct conn;
 
 /* Part of a struct conn. */
 struct tls_conn {
-    SSL *ssl;         /* h2o's, from the client's hello to the end of the handshake */
+    SSL *ssl;         /* h2o's, from the client's hello on; NULL when the handshake has failed */
     char written[64]; /* what was written in this turn of the handshake, while it fits: an alert does */
     size_t n_written; /* more than that: it did not */
     unsigned n_key_updates;
@@ -24,6 +24,9 @@ void tls_conn_begin(SSL *ssl);
 /* The handshake is over: `error` is NULL, or what h2o says of it. Tells the client by the alert that OpenSSL
  * has written and h2o would throw away, and the journal. The connection is to be closed then. */
 void tls_conn_end(struct conn *conn, const char *error);
+/* What was to be said is not said: closing it must not tell the client that it was, by a close_notify.
+ * Harmless without TLS. */
+void tls_conn_break_off(struct conn *conn);
 
 /* How many keys a client may want in a burst, and over time one a second: more than anybody does, who renews
  * them after many gigabytes or at most each minute. Each costs us a derivation for a record of 27 bytes. */

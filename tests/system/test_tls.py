@@ -134,3 +134,23 @@ def test_certificates_that_cannot_be_used(service, certificates, broken, told, t
     assert service.run() == 78
     assert told in service.text() or "no such file" in service.text().lower()
     assert "holdfast.conf:" in service.text()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_end_that_is_none_is_not_told_as_one(service, upstream, certificates, version):
+    """To a client of HTTP/1.0 the end of the connection is that of the body: what breaks off must not end as if it were
+    whole, with a close_notify."""
+    start(service, certificates, extra=f"[Upstream app]\nTarget={upstream.target}\n[Route /app/*rest]\nUpstream=app\n")
+    service.allow("warning: upstream")
+    with h1.Connection(service.address(), tls=client_context(certificates, version=version)) as client:
+        client.sock.suppress_ragged_eofs = False
+        client.send(b"GET /app/x HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        app = upstream.accept()
+        app.read_request()
+        app.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        client.read_head()
+        assert client.read_exactly(5) == b"hello"
+        app.close()
+        with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+            client.sock.recv(1)
+            pytest.fail("it ended as if it were whole")
