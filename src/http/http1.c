@@ -180,7 +180,7 @@ void http1_start(struct conn *conn)
 
 void http1_abort(struct conn *conn)
 {
-    http1_close(http1_of(conn), false);
+    http1_close_incomplete(http1_of(conn));
 }
 
 bool http1_is_movable(const struct http1 *h)

@@ -182,6 +182,26 @@ def test_readyz_says_it_is_draining(gateway, upstream):
     assert gateway.wait() == 0
 
 
+def test_what_is_cut_does_not_end_as_if_it_were_whole(service, upstream):
+    """To a client of HTTP/1.0 the end of the connection is that of the body."""
+    service.listen("http", "tcp4")
+    service.configure(f"[Upstream app]\nTarget={upstream.target}\n" + ROUTES, gateway="Threads=1\nDrainSec=1s")
+    service.allow("warning: cut", "warning: drained")
+    service.start_ready()
+    with service.connect() as client:
+        client.send(b"GET /app/x HTTP/1.0\r\nHost: test\r\n\r\n")
+        app = upstream.accept()
+        app.read_request()
+        app.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        client.read_head()
+        assert client.read_exactly(5) == b"hello"
+        service.signal(signal.SIGTERM)
+        with pytest.raises(ConnectionResetError):
+            client.sock.recv(1)
+            pytest.fail("it ended as if it were whole")
+        assert service.wait() == 0
+
+
 def test_a_tunnel_goes_on_until_the_deadline(service, upstream):
     service.listen("http")
     service.configure(f"[Upstream app]\nTarget={upstream.target}\n" + ROUTES, gateway="Threads=1\nDrainSec=2s")
