@@ -309,6 +309,26 @@ const struct credentials *conn_credentials(struct conn *conn)
     return conn->credentials;
 }
 
+static void on_goodbye_timeout(struct timer *timer)
+{
+    struct conn *conn = container_of(timer, struct conn, timer);
+    conn_fault(conn, CLIENT_FAULT_SEND_TIMEOUT, NULL);
+    conn_abort(conn);
+}
+
+void conn_close(struct conn *conn)
+{
+    conn->closing = true;
+    conn->protocol = NULL;
+    conn_set_busy(conn, false);
+    conn_set_kind(conn, CONN_HANDSHAKE);
+    if (conn->sock->ssl) {
+        conn->timer.callback = on_goodbye_timeout;
+        server_timer_start(conn->server, &conn->timer, server_send_limits(conn->server).grace);
+    }
+    h2o_socket_close(conn->sock);
+}
+
 void conn_abort(struct conn *conn)
 {
     conn->closing = true;

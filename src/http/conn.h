@@ -16,7 +16,7 @@
 struct proxy_reader;
 
 enum conn_kind {
-    CONN_HANDSHAKE, /* a PROXY header is awaited, or TLS is being negotiated */
+    CONN_HANDSHAKE, /* a PROXY header is awaited, or TLS is being negotiated, or says goodbye */
     CONN_HTTP1,
     CONN_HTTP2,
     CONN_TUNNEL,
@@ -42,7 +42,7 @@ struct conn {
     usec_t goaway_at;                  /* HTTP/2 in a drain: when the first GOAWAY was sent, 0 before */
     bool goaway_final;                 /* … and whether the second was */
     void *protocol;                    /* what the kind has: http1.c's object, http2.c's, or the tunnel */
-    struct timer timer;                /* of the handshake */
+    struct timer timer;                /* of the handshake, and of the goodbye */
     struct proxy_reader *proxy_reader; /* while a PROXY header is awaited */
     struct credentials *credentials;   /* NULL before conn_credentials() */
     bool is_common;                    /* it may not take one of the last places */
@@ -87,5 +87,8 @@ const struct credentials *conn_credentials(struct conn *conn);
 /* Whether a request may say that it is for this scheme: that of the connection, or any, where a proxy in
  * front of us may have ended its client's TLS, or begun its own. */
 bool conn_may_ask_for(const struct conn *conn, const h2o_url_scheme_t *scheme);
+/* Closes its socket when its protocol has ended. With TLS that may have to wait for the client to take the
+ * goodbye: until then there is a connection that speaks nothing. */
+void conn_close(struct conn *conn);
 /* Ends it now, without a word: what is in flight is lost. */
 void conn_abort(struct conn *conn);

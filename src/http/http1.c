@@ -65,7 +65,7 @@ void http1_close(struct http1 *h, bool linger)
     http1_release(h);
     if (on_detached)
         on_detached(userdata, NULL);
-    h2o_socket_close(sock);
+    conn_close(conn);
 }
 
 void http1_reset(struct http1 *h)

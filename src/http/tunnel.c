@@ -35,16 +35,15 @@ static struct side *side_of(h2o_socket_t *sock)
 static void end(struct tunnel *tunnel)
 {
     h2o_socket_t *client = tunnel->client.sock, *upstream = tunnel->upstream.sock;
+    struct conn *conn = tunnel->conn;
 
     timer_stop(&tunnel->timer);
-    tunnel->conn->protocol = NULL;
-    tunnel->conn->closing = true;
     tunnel_origin_deinit(&tunnel->origin);
     free(tunnel);
     h2o_socket_read_stop(client);
     h2o_socket_read_stop(upstream);
     h2o_socket_close(upstream);
-    h2o_socket_close(client);
+    conn_close(conn);
 }
 
 /* Whether it has something to take, and does. The first look cannot tell, and costs nothing before it: so who

@@ -1,5 +1,6 @@
 """TLS: versions, names, client certificates, ALPN."""
 
+import signal
 import socket
 import ssl
 import subprocess
@@ -154,3 +155,27 @@ def test_an_end_that_is_none_is_not_told_as_one(service, upstream, certificates,
         with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
             client.sock.recv(1)
             pytest.fail("it ended as if it were whole")
+
+
+@pytest.mark.parametrize("then", ["timeout", "drain"])
+def test_a_goodbye_that_is_not_taken(service, certificates, tmp_path, then):
+    """Where a response just fits into the kernel's buffer, the close_notify behind it does not."""
+    (tmp_path / "file").write_bytes(bytes(1 << 20))
+    service.listen("https", "unix")
+    service.listen("admin")
+    service.write_config(f"[Gateway]\nThreads=1\nDrainSec=1s\nSendTimeoutSec={'1s' if then == 'timeout' else '1min'}\n"
+                         f"[Listener https]\nProtocol=https\nTLSCertificate={certificates['localhost'][0]}\n"
+                         f"TLSKey={certificates['localhost'][1]}\n[Route /]\nStatic={tmp_path}\n")
+    service.allow("info: turned away", "warning: cut", "warning: drained")
+    service.start_ready()
+    clients = []
+    for size in range(100_000, 400_000, 8_000):
+        clients.append(h1.Connection(service.address(), tls=client_context(certificates)))
+        clients[-1].request("GET", "/file", [("Connection", "close"), ("Range", f"bytes=0-{size}")])
+    if then == "timeout":
+        h1.eventually(lambda: h1.json(service.admin("GET", "/v1/status"))["totals"]["connections"] == 0)
+    else:
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+    for client in clients:
+        client.close()
