@@ -364,8 +364,10 @@ void listeners_stop(struct listener *listeners, size_t n)
         timer_stop(&listener->pause_timer);
         limits_forget(listener->server->options.limits, &listener->waiter);
         listener->waits = false;
-        /* After this no wake-up is ours any more; those that were, we serve. */
-        if (waited || (listener->polling == POLLING_EXCLUSIVE && poll_as(listener, POLLING_RESTING) == 0))
+        /* After this no wake-up is ours any more; those that were, we serve. One that was passed on is
+         * nobody's until the rest is over. */
+        if (waited || listener->polling == POLLING_RESTING ||
+            (listener->polling == POLLING_EXCLUSIVE && poll_as(listener, POLLING_RESTING) == 0))
             accept_ours(listener);
         stop(listener);
     }
