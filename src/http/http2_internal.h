@@ -52,6 +52,7 @@ struct http2 {
     uint64_t paced;        /* payload, when the pace was last told */
     unsigned waiting;      /* responses that the client's windows hold back, at the last look */
     usec_t ended_at;       /* when it was told to end, 0 before */
+    usec_t looked_at;      /* the last time that h2o still had it */
 };
 
 /* Takes over h2o's reading. */

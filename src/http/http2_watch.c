@@ -7,6 +7,7 @@
  *   to take anything from the socket                       SendTimeoutSec=, then the connection ends
  *   to take enough of all that waits                       SendMinRate=, then the connection ends
  *   a request                                              IdleTimeoutSec=, then it is drained as at a reload
+ *   to take the last word                                  two seconds
  *
  * What times out does so up to a second late. */
 
@@ -156,6 +157,26 @@ static void watch_response(struct exchange *exchange, usec_t timeout, usec_t now
     }
 }
 
+/* A connection that h2o has closed is not among its own any more. With TLS its socket may have to wait, until
+ * the client takes the goodbye. Whether there are such. */
+static bool watch_goodbyes(struct server *server, usec_t now)
+{
+    bool any = false;
+
+    list_for_each_safe (node, &server->conns) {
+        struct conn *conn = list_entry(node, struct conn, link);
+        struct http2 *http2 = conn->protocol;
+        if (conn->kind != CONN_HTTP2 || http2->looked_at == now)
+            continue;
+        any = true;
+        if (http2->ended_at == 0)
+            http2->ended_at = now;
+        if (is_over(http2->ended_at, END_TIME, now))
+            conn_abort(conn);
+    }
+    return any;
+}
+
 static void on_watch(struct timer *timer)
 {
     struct server *server = container_of(timer, struct server, http2_watch);
@@ -163,15 +184,17 @@ static void on_watch(struct timer *timer)
     h2o_linklist_t *anchor = &server->context.http2._conns, *next;
 
     for (h2o_linklist_t *node = anchor->next; node != anchor; node = next) {
+        struct http2 *http2 = http2_of(container_of(node, h2o_http2_conn_t, _conns));
         next = node->next;
-        watch_connection(http2_of(container_of(node, h2o_http2_conn_t, _conns)), now);
+        http2->looked_at = now;
+        watch_connection(http2, now);
     }
     list_for_each_safe (node, &server->exchanges) {
         struct exchange *exchange = list_entry(node, struct exchange, link);
         if (exchange->conn->kind == CONN_HTTP2)
             watch_response(exchange, send_timeout, now);
     }
-    if (!h2o_linklist_is_empty(anchor))
+    if (watch_goodbyes(server, now) || !h2o_linklist_is_empty(anchor))
         server_timer_start(server, timer, WATCH_INTERVAL);
 }
 

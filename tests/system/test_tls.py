@@ -157,21 +157,41 @@ def test_an_end_that_is_none_is_not_told_as_one(service, upstream, certificates,
             pytest.fail("it ended as if it were whole")
 
 
+def http1_clients(service, certificates):
+    for size in range(100_000, 400_000, 8_000):
+        client = h1.Connection(service.address(), tls=client_context(certificates))
+        client.request("GET", "/file", [("Connection", "close"), ("Range", f"bytes=0-{size}")])
+        yield client
+
+
+def http2_clients(service, certificates):
+    """Their windows hold all that is to come; each is answered a little more than the one before. They are ended when
+    they have been idle."""
+    clients = []
+    for _ in range(100):
+        client = h2.Connection(service.address(), tls=client_context(certificates), settings=[(4, 1 << 20)])
+        client.send_frame(h2.WINDOW_UPDATE, 0, 0, (1 << 20).to_bytes(4, "big"))
+        client.request("GET", "/file", [("range", "bytes=0-160000")])
+        clients.append(client)
+    for first in range(1, len(clients)):
+        for client in clients[first:]:
+            client.request("GET", "/none")
+    return clients
+
+
+@pytest.mark.parametrize("begin", [http1_clients, http2_clients])
 @pytest.mark.parametrize("then", ["timeout", "drain"])
-def test_a_goodbye_that_is_not_taken(service, certificates, tmp_path, then):
+def test_a_goodbye_that_is_not_taken(service, certificates, tmp_path, then, begin):
     """Where a response just fits into the kernel's buffer, the close_notify behind it does not."""
     (tmp_path / "file").write_bytes(bytes(1 << 20))
     service.listen("https", "unix")
     service.listen("admin")
     service.write_config(f"[Gateway]\nThreads=1\nDrainSec=1s\nSendTimeoutSec={'1s' if then == 'timeout' else '1min'}\n"
-                         f"[Listener https]\nProtocol=https\nTLSCertificate={certificates['localhost'][0]}\n"
+                         f"[Listener https]\nProtocol=https\nIdleTimeoutSec=1s\nTLSCertificate={certificates['localhost'][0]}\n"
                          f"TLSKey={certificates['localhost'][1]}\n[Route /]\nStatic={tmp_path}\n")
-    service.allow("info: turned away", "warning: cut", "warning: drained")
+    service.allow("info: turned away", "warning: cut", "warning: drained", "warning: [0-9]+ journal records were lost")
     service.start_ready()
-    clients = []
-    for size in range(100_000, 400_000, 8_000):
-        clients.append(h1.Connection(service.address(), tls=client_context(certificates)))
-        clients[-1].request("GET", "/file", [("Connection", "close"), ("Range", f"bytes=0-{size}")])
+    clients = list(begin(service, certificates))
     if then == "timeout":
         h1.eventually(lambda: h1.json(service.admin("GET", "/v1/status"))["totals"]["connections"] == 0)
     else:
