@@ -12,6 +12,8 @@
 #define SETTINGS_MAX_HEADER_LIST_SIZE 0x6 /* RFC 9113 6.5.2 */
 /* DATA with less than this on a stream that is gone costs us more than the client. */
 #define DATA_OF_USE 512
+/* As much of the input buffer as may be kept for a part of a frame, which is smaller. */
+#define INPUT_KEPT ((size_t)64 * 1024)
 
 static bool is_in_progress(const h2o_http2_stream_t *stream)
 {
@@ -216,6 +218,21 @@ static void note_arrival(struct http2 *http2, const struct http2_scan *scan, siz
         note_bytes(http2, scan->frame.stream, size, now);
 }
 
+/* What is left of the input stays where it is, and h2o reads all that there is: a part of a frame could hold
+ * megabytes until the rest of it comes. */
+static void shrink_input(h2o_socket_t *sock)
+{
+    h2o_buffer_t *const large = sock->input, *small;
+
+    if (large->capacity <= INPUT_KEPT || large->size > INPUT_KEPT / 2)
+        return;
+    h2o_buffer_init(&small, &h2o_socket_buffer_prototype);
+    memcpy(h2o_buffer_reserve(&small, large->size).base, large->bytes, large->size);
+    small->size = large->size;
+    h2o_buffer_dispose(&sock->input);
+    sock->input = small;
+}
+
 static ssize_t on_frame(h2o_http2_conn_t *h2o, const uint8_t *data, size_t size, const char **error)
 {
     struct http2 *http2 = http2_of(h2o);
@@ -230,6 +247,7 @@ static ssize_t on_frame(h2o_http2_conn_t *h2o, const uint8_t *data, size_t size,
     note_arrival(http2, &scan, size, now);
     switch (scan.verdict) {
     case HTTP2_INCOMPLETE:
+        shrink_input(h2o->sock); /* which is where `data` was */
         return H2O_HTTP2_ERROR_INCOMPLETE;
     case HTTP2_SKIP:
         return (ssize_t)scan.size;

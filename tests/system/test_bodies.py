@@ -7,6 +7,8 @@ import os
 import pathlib
 import resource
 import select
+import signal
+import socket
 import subprocess
 import threading
 import time
@@ -16,9 +18,10 @@ import pytest
 import h1
 import h2
 from process import forget_peak, resident_bytes
-from targets import App, metric, send, serve
+from targets import App, configure, metric, send, serve
 
 KIB, MIB = 1 << 10, 1 << 20
+SO_RCVBUFFORCE = 33  # which Python does not name
 MEMORY = 64 * KIB  # BodyMemorySize= in most tests
 # At each edge there is: nothing, what comes with the head, what is received at once, what is kept in memory.
 SIZES = [0, 1, 100, 4 * KIB, 8 * KIB, MEMORY - 1, MEMORY, MEMORY + 1, 3 * MEMORY + 7, 5 * MIB]
@@ -239,6 +242,32 @@ def test_a_large_http2_upload_passes_through_its_windows(gateway, app, spool):
         app.open()
         assert client.read_response(stream).body == digest(data)
     assert_clean(gateway, spool)
+
+
+@pytest.mark.costs
+def test_a_part_of_a_frame_holds_no_more_than_itself(service, app, spool):
+    """What was read at once with it is not kept: h2o's buffer is as large as all that the kernel had."""
+    app.shut()
+    service.listen("http", "tcp4")
+    service.listen("admin")
+    service.sockets[0][1].setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 * MIB)
+    configure(service, [app.target], gateway="Threads=1\nMaxBodySize=64M\nBodyMemorySize=0")
+    service.start_ready()
+    n = 16
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(h2.Connection(service.address())) for _ in range(n)]
+        streams = [client.request("POST", "/x", end=False) for client in clients]
+        for client, stream in zip(clients, streams):
+            client.send_data(stream, b"begin")
+        h1.eventually(lambda: metric(service, "request_body_disk_bytes") == n * 5)
+        before = resident_bytes(service.pid)
+        service.signal(signal.SIGSTOP)
+        for client, stream in zip(clients, streams):
+            frames = h2.encode_frame(h2.DATA, 0, stream, bytes(16 * KIB)) * 128
+            client.send(frames + frames[:1000])
+        service.signal(signal.SIGCONT)
+        h1.eventually(lambda: metric(service, "request_body_disk_bytes") == n * (5 + 2 * MIB))
+        assert resident_bytes(service.pid) - before < n * MIB
 
 
 def test_without_memory_every_body_that_does_not_come_with_its_head_goes_to_disk(service, app, spool):

@@ -496,9 +496,9 @@ def test_upgrade(start):
 @pytest.mark.parametrize("words", [b"", b"first words"])
 def test_upgrade_taken_later(start, words):
     switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: test\r\n\r\n"
-    driver = start(answering(switch + words, then=Peer.read_to_end), first_byte_ms=20, between_ms=20)
-    check(driver.get("upgrade hold_ms=60"), "stolen", status=101, body=words.decode())
-    check(driver.get("upgrade hold_ms=60 cancel=held"), "cancelled", status=101)
+    driver = start(answering(switch + words, then=Peer.read_to_end), first_byte_ms=300, between_ms=300)
+    check(driver.get("upgrade hold_ms=600"), "stolen", status=101, body=words.decode())
+    check(driver.get("upgrade hold_ms=600 cancel=held"), "cancelled", status=101)
 
 
 def test_upgrade_declined(start):
@@ -682,11 +682,11 @@ def test_who_takes_the_request_has_not_stalled(start):
         size = 0
         while size < 40_000_000 and (data := peer.sock.recv(4_000_000, socket.MSG_WAITALL)):
             size += len(data)
-            time.sleep(0.1)
+            time.sleep(0.3)
         peer.send(b"0\r\n\r\n")
         peer.read_to_end()
 
-    driver = start(play, between_ms=int(500 * manager.PATIENCE))
+    driver = start(play, between_ms=int(1500 * manager.PATIENCE))
     check(driver.get("body=50000000"), "ok", status=200, body="hello")
 
 

@@ -199,7 +199,7 @@ def test_successor_is_told_to_stop_twice(heir, upstream):
         client.request("GET", "/")
         app, _ = upstream.expect()
         service.signal(signal.SIGTERM)
-        service.wait_for_line("SIGTERM: draining 1 request")
+        service.wait_for_line("SIGTERM: draining")
         service.signal(signal.SIGTERM)
         ours.sock.close()
         assert client.is_quiet(0.3)
