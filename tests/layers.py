@@ -71,7 +71,8 @@ def without_address_randomisation():
 
 # Under valgrind; an error is an exit status that nobody expects, and a definite leak is an error.
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
-            "--show-leak-kinds=definite", "--trace-children=yes", "--num-callers=20", "--vgdb=no",
+            "--show-leak-kinds=definite", "--trace-children=yes", "--trace-children-skip=*/python3*",
+            "--num-callers=20", "--vgdb=no",
             f"--suppressions={SOURCE}/tests/valgrind.supp"]
 # Of the system tests, what goes through most of the code in the least time: what no client should send, and HTTP at its
 # edges. `tests/run valgrind-system` has the rest.
@@ -162,7 +163,7 @@ def pytest(directory, build, *arguments, environment=None, wrapper=(), timeout=9
 
 
 def under_valgrind(files=(), timeout=900):
-    return pytest("system", built("normal"), files=files, timeout=timeout, processes=2, environment={
+    return pytest("system", built("normal"), files=files, timeout=timeout, processes=3, environment={
         "HOLDFAST_UNDER": shlex.join(VALGRIND), "HOLDFAST_PATIENCE": "6", "HOLDFAST_FUZZ_INPUTS": "2000"})
 
 
@@ -241,7 +242,7 @@ LAYERS = {
     "valgrind": ("unit tests, and the most telling system tests, under valgrind",
                  [("unit", lambda: meson_tests("normal", "unit", VALGRIND, patience=20)),
                   ("system", lambda: under_valgrind(VALGRIND_TESTS))]),
-    "valgrind-system": ("all system tests under valgrind, which takes half an hour; only when asked for",
+    "valgrind-system": ("all system tests under valgrind, which takes three quarters of an hour; only when asked for",
                         [("all", lambda: under_valgrind(timeout=7200))]),
     "package": ("the Debian package builds, and runs its unit tests",
                 [("dpkg-buildpackage", lambda: one(package))]),
