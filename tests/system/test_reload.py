@@ -39,8 +39,8 @@ def descriptors(pid):
     for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
             found.append(re.sub(r":\[\d+\]$", "", os.readlink(entry)))
-    if manager.UNDER:  # valgrind has clone() make a pidfd that it tells nobody of
-        found = [what for what in found if "pidfd" not in what]
+    if manager.UNDER:  # valgrind keeps the program open, whose file tests replace
+        found = [what for what in found if "/holdfastd" not in what]
     return collections.Counter(found)
 
 
