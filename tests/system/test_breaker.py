@@ -96,7 +96,7 @@ def test_others_get_the_requests(service, apps, options):
     gateway, sick, well = with_one_open(service, apps, options, status=503)
     with gateway.connect() as client:
         assert {client.get("/x").text for _ in range(20)} == {"well"}
-    assert told(gateway, sick, "open") == 1
+    h1.eventually(lambda: told(gateway, sick, "open") == 1)
     assert records(gateway, "no target is ready") == 0
 
 

@@ -225,12 +225,12 @@ def test_somebody_always_accepts(gateway):
 def test_predecessor_accepts_until_the_successor_does(copied):
     """The successor is stopped while it starts: the old generation takes connections all the while."""
     pidfile = copied.directory / "pid"
+    copied.configure(HELLO, gateway="Threads=2\nReloadTimeoutSec=1min")
+    copied.reload()  # that of the running generation counts
     install(copied, f'#!/bin/sh\necho $$ > {pidfile}.new; mv {pidfile}.new {pidfile}; kill -STOP $$\n'
                     f'exec {copied.original} "$@"\n')
-    copied.configure(HELLO, gateway="Threads=2\nReloadTimeoutSec=20s")
     reload = threading.Thread(target=lambda: results.append(copied.ctl("reload")))
     results = []
-    # ReloadTimeoutSec= of the running generation counts: it has two seconds, which is enough for this.
     reload.start()
     h1.eventually(pidfile.exists)
     for _ in range(20):
