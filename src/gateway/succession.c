@@ -71,13 +71,17 @@ bool succession_is_settled(const struct succession *succession)
     return succession->settle_by == USEC_INFINITY;
 }
 
+static void settle_success(struct succession *succession)
+{
+    settle(succession, &succession->outcome);
+    succession->settle_by = USEC_INFINITY;
+}
+
 usec_t succession_step(struct succession *succession, usec_t now)
 {
     if (crew_look(succession->options.crew)->n_accepting > 0 && now < succession->settle_by)
         return now + SETTLE_INTERVAL;
-    if (!succession_is_settled(succession))
-        settle(succession, &succession->outcome);
-    succession->settle_by = USEC_INFINITY;
+    settle_success(succession);
     return now;
 }
 
@@ -335,10 +339,9 @@ void succession_settle(struct succession *succession)
 {
     const char *reason = reload_reason(succession->reload);
     if (!succession_is_settled(succession))
-        settle(succession, &succession->outcome);
+        settle_success(succession);
     else
         settle(succession, &(struct succession_outcome){.reason = reason ? reason : "the gateway has ended"});
-    succession->settle_by = USEC_INFINITY;
 }
 
 /* --- life -------------------------------------------------------------------------------------------------

@@ -164,6 +164,11 @@ def metric(service, name, **labels):
     return exposition.Exposition(service.admin("GET", "/metrics").text).sum(f"holdfast_{name}", **labels)
 
 
+def counted(service):
+    """Connections that have a place of MaxConnections=."""
+    return exposition.Exposition(service.admin("GET", "/metrics").text).value("holdfast_connections_counted")
+
+
 def wait_held(service, n, timeout=10):
     """Until so many requests wait for a target."""
     h1.eventually(lambda: metric(service, "upstream_held", upstream="app") == n, timeout)
@@ -179,3 +184,15 @@ def send(service, path, method="GET", headers=(), body=None):
 def records(service, what):
     """How many records say so."""
     return sum(what in line for line in service.lines())
+
+
+def begin_without_length(client, upstream, host="test"):
+    """To an HTTP/1.0 client, a response that only the connection's end delimits, of which "hello" has come. Returns the
+    app's connection."""
+    client.send(f"GET /app/x HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+    app = upstream.accept()
+    app.read_request()
+    app.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    client.read_head()
+    assert client.read_exactly(5) == b"hello"
+    return app

@@ -6,6 +6,7 @@ import time
 import pytest
 
 import h1
+from targets import begin_without_length
 
 ROUTES = '[Route /hello]\nRespond=200 "hello"\n[Route /app/*rest]\nUpstream=app\n'
 
@@ -188,13 +189,7 @@ def test_what_is_cut_does_not_end_as_if_it_were_whole(service, upstream):
     service.configure(f"[Upstream app]\nTarget={upstream.target}\n" + ROUTES, gateway="Threads=1\nDrainSec=1s")
     service.allow("warning: cut", "warning: drained")
     service.start_ready()
-    with service.connect() as client:
-        client.send(b"GET /app/x HTTP/1.0\r\nHost: test\r\n\r\n")
-        app = upstream.accept()
-        app.read_request()
-        app.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-        client.read_head()
-        assert client.read_exactly(5) == b"hello"
+    with service.connect() as client, begin_without_length(client, upstream):
         service.signal(signal.SIGTERM)
         with pytest.raises(ConnectionResetError):
             client.sock.recv(1)

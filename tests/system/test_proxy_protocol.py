@@ -15,6 +15,7 @@ import h1
 import h2
 import manager
 from process import cpu_seconds
+from targets import counted
 
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -58,11 +59,6 @@ def assert_closed(connection):
 def faults(service, kind):
     metrics = exposition.Exposition(service.admin("GET", "/metrics").text)
     return metrics.value("holdfast_client_faults_total", listener="http", fault=kind)
-
-
-def open_connections(service):
-    metrics = exposition.Exposition(service.admin("GET", "/metrics").text)
-    return metrics.value("holdfast_connections_counted")
 
 
 @pytest.mark.parametrize(
@@ -224,9 +220,9 @@ def test_places_go_by_the_source(service):
         # The proxy's own looks are not limited.
         assert [connect(v2(command=0, family=0)).get("/hello").status for _ in range(5)] == [200] * 5
         first.close()
-        h1.eventually(lambda: open_connections(service) == 14)
+        h1.eventually(lambda: counted(service) == 14)
         assert connect(V1).get("/hello").status == 200
-    h1.eventually(lambda: open_connections(service) == 0)
+    h1.eventually(lambda: counted(service) == 0)
 
 
 def test_many_that_announce_nothing(service):
@@ -234,14 +230,14 @@ def test_many_that_announce_nothing(service):
     start(service, gateway="Threads=1\nHeadTimeoutSec=2s")
     with contextlib.ExitStack() as stack:
         half = [stack.enter_context(service.connect(before=V1[:20])) for _ in range(400)]
-        h1.eventually(lambda: open_connections(service) == 400)
+        h1.eventually(lambda: counted(service) == 400)
         for _ in range(50):
             with service.connect(before=V1) as connection:
                 assert connection.get("/hello").status == 200
         for connection in half:
             assert_closed(connection)
     assert faults(service, "proxy-header") == 400
-    assert open_connections(service) == 0
+    assert counted(service) == 0
     assert 0 < len([line for line in service.lines() if "turned away" in line]) < 100
 
 
@@ -256,7 +252,7 @@ def test_a_flood_of_junk(service):
             assert_closed(client)
             client.close()
     assert faults(service, "proxy-header") == 1000
-    assert open_connections(service) == 0
+    assert counted(service) == 0
     assert 0 < len([line for line in service.lines() if "turned away" in line]) < 100
 
 

@@ -73,6 +73,11 @@ def install(service, script):
     path.rename(service.binary)
 
 
+def install_peer(service, words, prepare=""):
+    """A successor that the test plays, by peer.py; a line of the shell comes before it."""
+    install(service, f"#!/bin/sh\n{prepare}\nexec {sys.executable} {PEER} '{words}'\n")
+
+
 def reinstall(service):
     shutil.copy(service.original, service.directory / "new")
     (service.directory / "new").rename(service.binary)
@@ -383,7 +388,7 @@ def test_no_process_can_be_made(copied):
 @pytest.mark.parametrize("script", ["ready,end", "ready,go,end", "end", "failed:it is broken,end"])
 def test_successor_dies_on_its_way(copied, script):
     with nothing_changes(copied):
-        install(copied, f"#!/bin/sh\nexec {sys.executable} {PEER} '{script}'\n")
+        install_peer(copied, script)
         reason = copied.reload_fails()
         assert ("it is broken" if "failed" in script else "ended without a word") in reason
     reinstall(copied)
@@ -393,7 +398,7 @@ def test_successor_dies_on_its_way(copied, script):
 @pytest.mark.parametrize("script", ["ready,go,wait", "wait"])
 def test_successor_hangs_on_its_way(copied, script):
     with nothing_changes(copied):
-        install(copied, f"#!/bin/sh\nexec {sys.executable} {PEER} '{script}'\n")
+        install_peer(copied, script)
         assert f"within {TIMEOUT}" in copied.reload_fails()
     reinstall(copied)
     mended(copied)
@@ -411,7 +416,7 @@ def main_process_at_a_reload(service, upstream, prepare=""):
     service.start_ready()
     service.expected_status = None
     old = service.pid
-    install(service, f"#!/bin/sh\n{prepare}\nexec {sys.executable} {PEER} ready,go,serving,lead,wait\n")
+    install_peer(service, "ready,go,serving,lead,wait", prepare)
     with service.connect() as client, service.connect(1) as operator:
         client.request("GET", "/")
         app, _ = upstream.expect()

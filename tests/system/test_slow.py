@@ -14,6 +14,7 @@ import exposition
 import h1
 import manager
 from process import cpu_seconds
+from targets import counted
 
 HELLO = '[Route /hello]\nRespond=200 "hello"\n'
 LARGE = 8 * 1024 * 1024  # more than the kernel buffers on the way take
@@ -213,10 +214,6 @@ def test_pipelined_requests_of_a_client_that_does_not_read(service):
 
 
 # Limits
-
-
-def counted(service):
-    return exposition.Exposition(service.admin("GET", "/metrics").text).value("holdfast_connections_counted")
 
 
 def await_counted(service, n, timeout=10):

@@ -11,6 +11,7 @@ import pytest
 import h1
 import h2
 import manager
+from targets import begin_without_length
 
 ROUTE = '[Route /hello]\nRespond=200 "hello"\n'
 
@@ -146,12 +147,7 @@ def test_an_end_that_is_none_is_not_told_as_one(service, upstream, certificates,
     service.allow("warning: upstream")
     with h1.Connection(service.address(), tls=client_context(certificates, version=version)) as client:
         client.sock.suppress_ragged_eofs = False
-        client.send(b"GET /app/x HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        app = upstream.accept()
-        app.read_request()
-        app.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-        client.read_head()
-        assert client.read_exactly(5) == b"hello"
+        app = begin_without_length(client, upstream, "localhost")
         app.close()
         with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
             client.sock.recv(1)
